@@ -1,0 +1,17 @@
+//! The suites that every store must pass: [`event_store`] and [`registry`].
+//!
+//! A store's tests call them with two hooks: `fresh` makes an empty store, `reopen` closes one and opens what it left
+//! behind (the identity for a store without a disk). They panic at the first difference, naming it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test suite, compiled into the library so that stores can use it"
+)]
+
+mod events;
+mod registry;
+
+pub use events::event_store;
+pub use registry::registry;

@@ -1,0 +1,237 @@
+//! Event store and registry in memory: the reference that says what a store must do, and what tests use.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard};
+
+use crate::{
+    AccessKey, App, Channel, EngineInstance, Error, Event, EventFilter, EventStore, EventTexts, Kind, NewApp,
+    Registry, Result, Scope, Visit,
+};
+
+/// Keeps everything in memory, in plain maps under one lock; nothing is durable.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Events by id. A scope is here from `init` to `remove`.
+    events: BTreeMap<Scope, BTreeMap<String, Event>>,
+    generated_ids: u128,
+    apps: BTreeMap<u32, App>,
+    last_app: u32,
+    access_keys: BTreeMap<String, AccessKey>,
+    channels: BTreeMap<u32, Channel>,
+    last_channel: u32,
+    instances: BTreeMap<String, EngineInstance>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A panic of another thread leaves no half-made change behind: each is one insert or removal.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Copies of the matching events, so that a visitor may call the store.
+    fn matching(&self, scope: Scope, filter: &EventFilter) -> Vec<Event> {
+        let state = self.state();
+        let events = state.events.get(&scope).into_iter().flat_map(BTreeMap::values);
+        let no_texts = EventTexts::default();
+        events.filter(|event| filter.matches(&event.lend(&no_texts))).cloned().collect()
+    }
+}
+
+fn invalid(text: impl Into<String>) -> Error {
+    Error::new(Kind::Invalid, text)
+}
+
+fn visit_all(events: &[Event], visit: Visit<'_>) {
+    for event in events {
+        if visit(&event.lend(&event.texts())).is_break() {
+            return;
+        }
+    }
+}
+
+impl State {
+    /// A new event id: 32 hexadecimal digits.
+    fn generate_id(&mut self, scope: Scope) -> String {
+        loop {
+            self.generated_ids += 1;
+            let id = format!("{:032x}", self.generated_ids);
+            if !self.events.get(&scope).is_some_and(|events| events.contains_key(&id)) {
+                return id;
+            }
+        }
+    }
+}
+
+impl EventStore for MemoryStore {
+    fn init(&self, scope: Scope) -> Result<()> {
+        self.state().events.entry(scope).or_default();
+        Ok(())
+    }
+
+    fn remove(&self, scope: Scope) -> Result<()> {
+        self.state().events.remove(&scope);
+        Ok(())
+    }
+
+    fn append(&self, scope: Scope, events: &[Event]) -> Result<Vec<String>> {
+        let mut state = self.state();
+        if !state.events.contains_key(&scope) {
+            return Err(Error::new(Kind::NotFound, format!("{scope:?} is not initialised")));
+        }
+        let mut ids = Vec::with_capacity(events.len());
+        for event in events {
+            let id = event.event_id.clone().unwrap_or_else(|| state.generate_id(scope));
+            let event = Event { event_id: Some(id.clone()), ..event.clone() };
+            state.events.entry(scope).or_default().insert(id.clone(), event);
+            ids.push(id);
+        }
+        Ok(ids)
+    }
+
+    fn get(&self, scope: Scope, event_id: &str) -> Result<Option<Event>> {
+        Ok(self.state().events.get(&scope).and_then(|events| events.get(event_id)).cloned())
+    }
+
+    fn delete(&self, scope: Scope, event_id: &str) -> Result<bool> {
+        Ok(self.state().events.get_mut(&scope).is_some_and(|events| events.remove(event_id).is_some()))
+    }
+
+    fn delete_entity(&self, scope: Scope, entity_type: &str, entity_id: &str) -> Result<u64> {
+        let mut state = self.state();
+        let Some(events) = state.events.get_mut(&scope) else { return Ok(0) };
+        let before = events.len();
+        events.retain(|_, event| event.entity.kind != entity_type || event.entity.id != entity_id);
+        Ok((before - events.len()) as u64)
+    }
+
+    fn find(&self, scope: Scope, filter: &EventFilter, visit: Visit<'_>) -> Result<()> {
+        let mut events = self.matching(scope, filter);
+        events.sort_by(|a, b| {
+            let order = |event: &Event| (event.event_time.millis, event.creation_time.millis);
+            order(a).cmp(&order(b)).then_with(|| a.event_id.cmp(&b.event_id))
+        });
+        if filter.reversed {
+            events.reverse();
+        }
+        events.truncate(filter.limit.unwrap_or(usize::MAX));
+        visit_all(&events, visit);
+        Ok(())
+    }
+
+    fn scan(&self, scope: Scope, visit: Visit<'_>) -> Result<()> {
+        visit_all(&self.matching(scope, &EventFilter::default()), visit);
+        Ok(())
+    }
+
+    fn count(&self, scope: Scope) -> Result<u64> {
+        Ok(self.state().events.get(&scope).map_or(0, BTreeMap::len) as u64)
+    }
+}
+
+impl Registry for MemoryStore {
+    fn create_app(&self, app: &NewApp) -> Result<App> {
+        let mut state = self.state();
+        app.check(state.apps.values())?;
+        let id = match app.id {
+            Some(id) => id,
+            None => state.last_app.checked_add(1).ok_or_else(|| invalid("no app id is left"))?,
+        };
+        state.last_app = state.last_app.max(id);
+        let app = App { id, name: app.name.clone(), description: app.description.clone() };
+        state.apps.insert(id, app.clone());
+        Ok(app)
+    }
+
+    fn apps(&self) -> Result<Vec<App>> {
+        Ok(self.state().apps.values().cloned().collect())
+    }
+
+    fn delete_app(&self, id: u32) -> Result<bool> {
+        let mut state = self.state();
+        state.channels.retain(|_, channel| channel.app != id);
+        state.access_keys.retain(|_, key| key.app != id);
+        Ok(state.apps.remove(&id).is_some())
+    }
+
+    fn create_access_key(&self, key: &AccessKey) -> Result<()> {
+        let mut state = self.state();
+        if state.access_keys.contains_key(&key.key) {
+            return Err(invalid("this access key exists already"));
+        }
+        state.access_keys.insert(key.key.clone(), key.clone());
+        Ok(())
+    }
+
+    fn access_keys(&self, app: Option<u32>) -> Result<Vec<AccessKey>> {
+        let state = self.state();
+        let keys = state.access_keys.values().filter(|key| app.is_none_or(|app| key.app == app));
+        Ok(keys.cloned().collect())
+    }
+
+    fn access_key(&self, key: &str) -> Result<Option<AccessKey>> {
+        Ok(self.state().access_keys.get(key).cloned())
+    }
+
+    fn delete_access_key(&self, key: &str) -> Result<bool> {
+        Ok(self.state().access_keys.remove(key).is_some())
+    }
+
+    fn create_channel(&self, app: u32, name: &str) -> Result<Channel> {
+        let mut state = self.state();
+        Channel::check_name(name)?;
+        if state.channels.values().any(|channel| channel.app == app && channel.name == name) {
+            return Err(invalid(format!("Channel {name} already exists.")));
+        }
+        let id = state.last_channel.checked_add(1).ok_or_else(|| invalid("no channel id is left"))?;
+        state.last_channel = id;
+        let channel = Channel { id, name: name.to_owned(), app };
+        state.channels.insert(id, channel.clone());
+        Ok(channel)
+    }
+
+    fn channels(&self, app: u32) -> Result<Vec<Channel>> {
+        Ok(self.state().channels.values().filter(|channel| channel.app == app).cloned().collect())
+    }
+
+    fn delete_channel(&self, id: u32) -> Result<bool> {
+        Ok(self.state().channels.remove(&id).is_some())
+    }
+
+    fn put_instance(&self, instance: &EngineInstance) -> Result<()> {
+        self.state().instances.insert(instance.id.clone(), instance.clone());
+        Ok(())
+    }
+
+    fn instances(&self) -> Result<Vec<EngineInstance>> {
+        let mut instances: Vec<_> = self.state().instances.values().cloned().collect();
+        // Stable: by id within the same start.
+        instances.sort_by_key(|instance| std::cmp::Reverse(instance.start_ms));
+        Ok(instances)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance;
+
+    #[test]
+    fn conforms_as_event_store() {
+        conformance::event_store(MemoryStore::new, |store| store);
+    }
+
+    #[test]
+    fn conforms_as_registry() {
+        conformance::registry(MemoryStore::new, |store| store);
+    }
+}

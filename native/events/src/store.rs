@@ -1,0 +1,151 @@
+//! The contract of an event store.
+
+use std::ops::ControlFlow;
+
+use crate::{Event, EventRef, Result};
+
+/// Where events live: one app and one of its channels (`None` = the default channel).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Scope {
+    /// Id of the app.
+    pub app: u32,
+    /// Id of a named channel.
+    pub channel: Option<u32>,
+}
+
+/// Which events. All members are ANDed; `default()` is everything, oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// `event_time >= start`, ms.
+    pub start: Option<i64>,
+    /// `event_time < until`, ms.
+    pub until: Option<i64>,
+    /// Type of the entity.
+    pub entity_type: Option<String>,
+    /// Id of the entity.
+    pub entity_id: Option<String>,
+    /// Any of these names; `None` = every name.
+    pub events: Option<Vec<String>>,
+    /// Target type: `Some(None)` demands that there is no target.
+    pub target_type: Option<Option<String>>,
+    /// Target id: `Some(None)` demands that there is no target.
+    pub target_id: Option<Option<String>>,
+    /// At most this many, counted after filtering.
+    pub limit: Option<usize>,
+    /// Newest first.
+    pub reversed: bool,
+}
+
+impl EventFilter {
+    /// Does `event` pass? Says nothing of order and limit.
+    pub fn matches(&self, event: &EventRef<'_>) -> bool {
+        let allows =
+            |wanted: &Option<String>, text: &str| wanted.as_deref().is_none_or(|wanted| wanted == text);
+        let demands = |wanted: &Option<Option<String>>, text: Option<&str>| {
+            wanted.as_ref().is_none_or(|wanted| wanted.as_deref() == text)
+        };
+        let time = event.event_time.millis;
+        self.start.is_none_or(|start| time >= start)
+            && self.until.is_none_or(|until| time < until)
+            && allows(&self.entity_type, event.entity_type)
+            && allows(&self.entity_id, event.entity_id)
+            && self.events.as_ref().is_none_or(|names| names.iter().any(|name| name == event.event))
+            && demands(&self.target_type, event.target.map(|(kind, _)| kind))
+            && demands(&self.target_id, event.target.map(|(_, id)| id))
+    }
+}
+
+/// Called per event; `Break` ends the visit early, without an error. It may read from the same store, but not write.
+pub type Visit<'a> = &'a mut dyn FnMut(&EventRef<'_>) -> ControlFlow<()>;
+
+/// Keeps events. Every operation may be called from several threads and, where the store allows it, several processes.
+pub trait EventStore: Send + Sync {
+    /// Makes `scope` ready for events. Idempotent.
+    fn init(&self, scope: Scope) -> Result<()>;
+
+    /// Removes all events of `scope`; `init` is needed before the next append. Idempotent.
+    fn remove(&self, scope: Scope) -> Result<()>;
+
+    /// Stores validated events and gives their ids, in order. On return they are durable (fsynced), all or none of
+    /// the call. An event with an id that is there already replaces it; within one call the last of equal ids wins.
+    fn append(&self, scope: Scope, events: &[Event]) -> Result<Vec<String>>;
+
+    /// The event with this id.
+    fn get(&self, scope: Scope, event_id: &str) -> Result<Option<Event>>;
+
+    /// Deletes one event durably; `false` if there was none.
+    fn delete(&self, scope: Scope, event_id: &str) -> Result<bool>;
+
+    /// Deletes durably everything that this entity did or that was set on it (not events that target it); gives the number.
+    fn delete_entity(&self, scope: Scope, entity_type: &str, entity_id: &str) -> Result<u64>;
+
+    /// Visits matching events by (`event_time`, `creation_time`, `event_id`), descending when `reversed`.
+    /// With `entity_type` and `entity_id` set this is an index lookup: the history of an entity.
+    fn find(&self, scope: Scope, filter: &EventFilter, visit: Visit<'_>) -> Result<()>;
+
+    /// Visits every event of one consistent state of the store, in any order, as fast as the store can. For training and export.
+    fn scan(&self, scope: Scope, visit: Visit<'_>) -> Result<()>;
+
+    /// Number of events in `scope`: an estimate is enough (progress bars).
+    fn count(&self, scope: Scope) -> Result<u64>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::EventTime;
+
+    const LENT: EventRef<'_> = EventRef {
+        event_id: "e1",
+        event: "buy",
+        entity_type: "user",
+        entity_id: "u1",
+        target: Some(("item", "i1")),
+        properties: "{}",
+        event_time: EventTime { millis: 10, offset_seconds: 3600 },
+        pr_id: None,
+        tags: "",
+        creation_time: EventTime::utc(99),
+    };
+
+    fn matches(change: impl Fn(&mut EventFilter)) -> bool {
+        let mut filter = EventFilter::default();
+        change(&mut filter);
+        filter.matches(&LENT)
+    }
+
+    #[test]
+    fn each_member_allows_and_refuses() {
+        let some = |text: &str| Some(text.to_owned());
+        assert!(matches(|_| {}));
+        assert!(matches(|f| (f.limit, f.reversed) = (Some(0), true)));
+        assert!(matches(|f| f.start = Some(10)));
+        assert!(!matches(|f| f.start = Some(11)));
+        assert!(matches(|f| f.until = Some(11)));
+        assert!(!matches(|f| f.until = Some(10)));
+        assert!(matches(|f| f.entity_type = some("user")));
+        assert!(!matches(|f| f.entity_type = some("item")));
+        assert!(matches(|f| f.entity_id = some("u1")));
+        assert!(!matches(|f| f.entity_id = some("")));
+        assert!(matches(|f| f.events = Some(vec!["view".into(), "buy".into()])));
+        assert!(!matches(|f| f.events = Some(vec!["view".into()])));
+        assert!(!matches(|f| f.events = Some(vec![])));
+        assert!(matches(|f| f.target_type = Some(some("item"))));
+        assert!(!matches(|f| f.target_type = Some(some("i1"))));
+        assert!(!matches(|f| f.target_type = Some(None)));
+        assert!(matches(|f| f.target_id = Some(some("i1"))));
+        assert!(!matches(|f| f.target_id = Some(some("item"))));
+        assert!(!matches(|f| f.target_id = Some(None)));
+        assert!(!matches(|f| (f.start, f.entity_id) = (Some(0), some("u2"))), "members are ANDed");
+    }
+
+    #[test]
+    fn the_absence_of_a_target_can_be_demanded() {
+        let lent = EventRef { target: None, ..LENT };
+        let demanding =
+            |target_type, target_id| EventFilter { target_type, target_id, ..EventFilter::default() };
+        assert!(demanding(Some(None), Some(None)).matches(&lent));
+        assert!(!demanding(Some(Some("item".into())), None).matches(&lent));
+        assert!(!demanding(None, Some(Some("i1".into()))).matches(&lent));
+    }
+}
