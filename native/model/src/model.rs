@@ -1,0 +1,175 @@
+//! An opened snapshot: what an item is, and what belongs to it.
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use crate::DictionaryView;
+use crate::array::Array;
+use crate::error::Result;
+use crate::format::{Bytes, FieldAt, Layout, read};
+use crate::search::Shards;
+
+/// An immutable snapshot of correlators, properties and rankings, mapped from its file. Everything in it was checked when
+/// it was opened, so nothing below fails. Items go by row: 0, 1, 2… in byte order of their ids.
+///
+/// Shared between threads as it is; each thread that searches keeps about 13 bytes per item of working memory.
+#[derive(Debug)]
+pub struct Model {
+    bytes: Bytes,
+    layout: Layout,
+    shards: OnceLock<Shards>,
+}
+
+/// Sizes of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Users that the correlators were counted over.
+    pub users: u32,
+    /// Items, with or without correlators.
+    pub items: u32,
+    /// Correlators over all indicators.
+    pub correlators: u64,
+    /// Bytes of the file.
+    pub bytes: u64,
+}
+
+impl Model {
+    /// Maps and checks a snapshot file. Reads it once: some gigabytes a second.
+    ///
+    /// # Errors
+    /// `Io`; `Version` for a format that this program does not read; `Corrupt` for anything else that is not as written.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        Bytes::map(path).and_then(Self::new).map_err(|error| error.at(path.display()))
+    }
+
+    /// A snapshot in memory.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), without `Io`.
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self> {
+        Self::new(Bytes::Owned(bytes))
+    }
+
+    fn new(bytes: Bytes) -> Result<Self> {
+        let layout = read(bytes.as_ref())?;
+        Ok(Self { bytes, layout, shards: OnceLock::new() })
+    }
+
+    /// The snapshot as in its file.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.as_ref()
+    }
+
+    /// Sizes.
+    pub fn counts(&self) -> Counts {
+        let correlators = |field: &FieldAt| field.postings(self.as_bytes()).rows.len() as u64;
+        Counts {
+            users: self.layout.users,
+            items: self.layout.items,
+            correlators: self.indicator_fields().map(correlators).sum(),
+            bytes: self.as_bytes().len() as u64,
+        }
+    }
+
+    /// Number of items.
+    pub fn items(&self) -> u32 {
+        self.layout.items
+    }
+
+    /// Item ids in the order of rows.
+    pub fn ids(&self) -> DictionaryView<'_> {
+        self.layout.ids.view(self.as_bytes())
+    }
+
+    /// Id of an item; `None` beyond the last row.
+    pub fn item(&self, row: u32) -> Option<&str> {
+        (row < self.items()).then(|| self.ids().get(row))
+    }
+
+    /// Row of an item.
+    pub fn find(&self, id: &str) -> Option<u32> {
+        self.ids().find(id)
+    }
+
+    /// Names of the indicators, the primary first.
+    pub fn indicators(&self) -> impl Iterator<Item = &str> {
+        self.indicator_fields().map(|field| field.name.as_str())
+    }
+
+    /// Correlators of an item under an indicator with their LLR, strongest first. None for an unknown indicator or row.
+    pub fn correlators(&self, indicator: &str, row: u32) -> impl Iterator<Item = (&str, f64)> {
+        let field = self.indicator_fields().find(|field| field.name == indicator);
+        field.into_iter().flat_map(move |field| {
+            let things = field.values(self.as_bytes());
+            field.correlators(self.as_bytes(), row).map(move |(thing, llr)| (things.get(thing), llr))
+        })
+    }
+
+    /// JSON text of an item's properties; `None` if it has none.
+    pub fn document(&self, row: u32) -> Option<&str> {
+        Some(self.layout.documents.view(self.as_bytes()).get(row)).filter(|text| !text.is_empty())
+    }
+
+    /// Names of the rankings in sort order.
+    pub fn rankings(&self) -> impl Iterator<Item = &str> {
+        self.layout.rankings.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Every ranking in which the item has a value, in sort order.
+    pub fn ranks(&self, row: u32) -> impl Iterator<Item = (&str, f32)> {
+        (0..).zip(self.rankings()).filter_map(move |(ranking, name)| Some((name, self.rank(ranking, row)?)))
+    }
+
+    /// Value of the ranking with this index, if the item has one.
+    fn rank(&self, ranking: usize, row: u32) -> Option<f32> {
+        let (_, span) = self.layout.rankings.get(ranking)?;
+        let ranks = Array::<f32>::new(self.as_bytes().get(span.clone())?);
+        ranks.get(row as usize).filter(|rank| !rank.is_nan())
+    }
+
+    /// Do the rankings leave the order of two items open?
+    pub(crate) fn same_ranks(&self, a: u32, b: u32) -> bool {
+        (0..self.layout.rankings.len()).all(|ranking| self.rank(ranking, a) == self.rank(ranking, b))
+    }
+
+    /// Item rows, best ranked first; equally ranked by row.
+    pub(crate) fn order(&self) -> Array<'_, u32> {
+        Array::new(self.as_bytes().get(self.layout.order.clone()).unwrap_or_default())
+    }
+
+    /// Place of each item in [`order`](Self::order).
+    pub(crate) fn positions(&self) -> Array<'_, u32> {
+        Array::new(self.as_bytes().get(self.layout.positions.clone()).unwrap_or_default())
+    }
+
+    /// Indicators, then properties.
+    pub(crate) fn fields(&self) -> &[FieldAt] {
+        &self.layout.fields
+    }
+
+    fn indicator_fields(&self) -> impl Iterator<Item = &FieldAt> {
+        self.layout.fields.iter().take(self.layout.indicators)
+    }
+
+    /// Index of an indicator or, if there is none of that name, of a property.
+    pub(crate) fn field(&self, name: &str) -> Option<usize> {
+        let (indicators, properties) = self.layout.fields.split_at_checked(self.layout.indicators)?;
+        let property = || properties.binary_search_by(|field| field.name.as_str().cmp(name)).ok();
+        indicators
+            .iter()
+            .position(|field| field.name == name)
+            .or_else(|| property().map(|index| index + indicators.len()))
+    }
+
+    /// A property by name.
+    pub(crate) fn property(&self, name: &str) -> Option<&FieldAt> {
+        let properties = self.layout.fields.get(self.layout.indicators..)?;
+        let index = properties.binary_search_by(|field| field.name.as_str().cmp(name)).ok()?;
+        properties.get(index)
+    }
+
+    pub(crate) fn shards(&self) -> &Shards {
+        self.shards.get_or_init(|| Shards::new(self))
+    }
+}
