@@ -1,0 +1,214 @@
+//! Layout of keys: how positions, times, entities and ids become bytes that sort as wanted.
+
+use events::EventTime;
+
+/// Position of an event in the log of its scope: 48 bits, given out in order, never reused.
+pub(super) type Seq = u64;
+
+/// One past the greatest position.
+pub(super) const SEQ_END: Seq = 1 << 48;
+
+pub(super) const SEQ_BYTES: usize = 6;
+
+/// Bytes of a position, big-endian, so that the log sorts by arrival.
+pub(super) fn log_key(seq: Seq) -> [u8; SEQ_BYTES] {
+    last_bytes(seq)
+}
+
+/// Reverse of [`log_key`]; `None` if it has another length.
+pub(super) fn seq_of(key: &[u8]) -> Option<Seq> {
+    let bytes: [u8; SEQ_BYTES] = key.try_into().ok()?;
+    Some(from_bytes(&bytes))
+}
+
+fn last_bytes(value: u64) -> [u8; 6] {
+    let [_, _, bytes @ ..] = value.to_be_bytes();
+    bytes
+}
+
+fn from_bytes(bytes: &[u8; 6]) -> u64 {
+    bytes.iter().fold(0, |value, byte| value << 8 | u64::from(*byte))
+}
+
+/// The history index is cut into epochs by position, so that inserting touches the pages of the current epoch only, however
+/// large the store is (a page is written whole per commit, and 4 KiB per event would bound a long import). Epochs
+/// grow with the store, eight per doubling, so that a lookup, which visits each of them, stays short: 16 up to
+/// 2²⁴ events, 24 up to 2²⁵, 64 up to 2³⁰.
+pub(super) fn epoch(seq: Seq) -> u16 {
+    const EPOCH_BITS: u32 = 20;
+    let unit = seq >> EPOCH_BITS;
+    if unit < 16 {
+        return u16::try_from(unit).unwrap_or(u16::MAX);
+    }
+    let octave = unit.ilog2();
+    let within = (unit >> (octave - 3)) & 7;
+    u16::try_from(u64::from(octave - 2) * 8 + within).unwrap_or(u16::MAX)
+}
+
+/// Epoch, entity, time and position: one entry per event, no value.
+pub(super) const HISTORY_BYTES: usize = 2 + 8 + 6 + SEQ_BYTES;
+
+pub(super) type HistoryKey = [u8; HISTORY_BYTES];
+
+/// Key of an event in the history of the entity with this hash.
+pub(super) fn history_key(entity: u64, time: EventTime, seq: Seq) -> HistoryKey {
+    history_bound(epoch(seq), entity, time_bits(time.millis), seq)
+}
+
+/// Any key of the history index, for ranges.
+pub(super) fn history_bound(epoch: u16, entity: u64, time_bits: u64, seq: Seq) -> HistoryKey {
+    let mut key = [0; HISTORY_BYTES];
+    key[..2].copy_from_slice(&epoch.to_be_bytes());
+    key[2..10].copy_from_slice(&entity.to_be_bytes());
+    key[10..16].copy_from_slice(&last_bytes(time_bits));
+    key[16..].copy_from_slice(&log_key(seq));
+    key
+}
+
+/// Time bits and position of a history key; `None` if it has another length.
+pub(super) fn history_entry(key: &[u8]) -> Option<(u64, Seq)> {
+    let key: &HistoryKey = key.try_into().ok()?;
+    let (time, seq) = (key.get(10..16)?, key.get(16..)?);
+    Some((from_bytes(time.try_into().ok()?), from_bytes(seq.try_into().ok()?)))
+}
+
+/// Greatest [`time_bits`].
+pub(super) const TIME_BITS_MAX: u64 = (1 << 48) - 1;
+
+/// Milliseconds in 48 bits that sort like them. Times more than 4 400 years from 1970 share the ends; who needs their
+/// order compares the events.
+pub(super) fn time_bits(millis: i64) -> u64 {
+    const ZERO: i64 = 1 << 47;
+    millis.clamp(-ZERO, ZERO - 1).wrapping_add(ZERO).unsigned_abs()
+}
+
+/// Hash and position of an event with an id of the client's: one entry each, no value.
+pub(super) const ID_BYTES: usize = 8 + SEQ_BYTES;
+
+pub(super) type IdKey = [u8; ID_BYTES];
+
+/// Key of the id index.
+pub(super) fn id_key(hash: u64, seq: Seq) -> IdKey {
+    let mut key = [0; ID_BYTES];
+    key[..8].copy_from_slice(&hash.to_be_bytes());
+    key[8..].copy_from_slice(&log_key(seq));
+    key
+}
+
+/// Position in a key of the id index.
+pub(super) fn id_entry(key: &[u8]) -> Option<Seq> {
+    seq_of(key.get(8..)?)
+}
+
+/// Hash of an entity; readers compare the event itself, so a collision costs time only.
+pub(super) fn entity_hash(kind: &str, id: &str) -> u64 {
+    // 0xFF is in no UTF-8 text, so ("ab", "c") and ("a", "bc") differ
+    mix(fnv(fnv(fnv(FNV_BASIS, kind.as_bytes()), &[0xFF]), id.as_bytes()))
+}
+
+/// Hash of a client's event id.
+pub(super) fn id_hash(id: &str) -> u64 {
+    mix(fnv(FNV_BASIS, id.as_bytes()))
+}
+
+const FNV_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// FNV-1a, <https://www.rfc-editor.org/rfc/rfc9923>.
+fn fnv(hash: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(hash, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
+/// Finalizer of SplitMix64: spreads the last bytes, to which FNV is weak, over all bits.
+fn mix(mut hash: u64) -> u64 {
+    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    hash ^ (hash >> 31)
+}
+
+/// Random part of the ids that a scope generates: with it an id says by itself whether and where its event is.
+pub(super) type Tag = [u8; 10];
+
+/// Generated id: the scope's tag and the position as 32 lower-case hex digits.
+#[derive(Default)]
+pub(super) struct GeneratedId([u8; 32]);
+
+impl GeneratedId {
+    pub(super) fn new(tag: Tag, seq: Seq) -> Self {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let mut digits = [0; 32];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(tag.into_iter().chain(log_key(seq))) {
+            pair[0] = HEX[usize::from(byte >> 4)];
+            pair[1] = HEX[usize::from(byte & 15)];
+        }
+        Self(digits)
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// The position in an id that this scope could have generated.
+    pub(super) fn parse(tag: Tag, id: &str) -> Option<Seq> {
+        let digits: &[u8; 32] = id.as_bytes().try_into().ok()?;
+        let mut bytes = [0; 16];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = hex(pair[0])? << 4 | hex(pair[1])?;
+        }
+        (bytes[..10] == tag).then(|| seq_of(&bytes[10..]))?
+    }
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn epochs_grow_with_the_store_and_never_go_back() {
+        let unit = 1 << 20;
+        assert_eq!([0, 1, 15, 16, 17, 18].map(|units| epoch(units * unit)), [0, 1, 15, 16, 16, 17]);
+        assert_eq!([epoch((1 << 25) - 1), epoch(1 << 25), epoch((1 << 30) - 1)], [23, 24, 63]);
+        let mut last = 0;
+        for seq in (0..1u64 << 32).step_by(1 << 19) {
+            let next = epoch(seq);
+            assert!(next == last || next == last + 1, "{seq}");
+            last = next;
+        }
+        assert!(epoch(SEQ_END - 1) < 256);
+    }
+
+    proptest! {
+        #[test]
+        fn histories_sort_by_time_then_position(a in any::<(i32, u32)>(), b in any::<(i32, u32)>()) {
+            let key = |(millis, seq): (i32, u32)| {
+                history_bound(0, 7, time_bits(i64::from(millis)), u64::from(seq))
+            };
+            prop_assert_eq!(key(a).cmp(&key(b)), a.cmp(&b));
+            prop_assert_eq!(history_entry(&key(a)), Some((time_bits(i64::from(a.0)), u64::from(a.1))));
+        }
+
+        #[test]
+        fn a_generated_id_names_its_position(tag in any::<Tag>(), other in any::<Tag>(), seq in 0..SEQ_END) {
+            let id = GeneratedId::new(tag, seq);
+            prop_assert_eq!(GeneratedId::parse(tag, id.as_str()), Some(seq));
+            prop_assert_eq!(GeneratedId::parse(other, id.as_str()).is_some(), tag == other);
+            prop_assert_eq!(GeneratedId::parse(tag, &id.as_str().to_uppercase()).is_some(),
+                !id.as_str().contains(|c: char| c.is_ascii_lowercase()));
+        }
+    }
+
+    #[test]
+    fn times_beyond_48_bits_saturate() {
+        assert_eq!(time_bits(i64::MIN), 0);
+        assert_eq!(time_bits(i64::MAX), TIME_BITS_MAX);
+        assert!(time_bits(-1) < time_bits(0));
+    }
+}

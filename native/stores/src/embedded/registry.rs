@@ -1,0 +1,285 @@
+//! Apps, access keys, channels and engine instances. Small tables, read whole.
+
+use events::{
+    AccessKey, App, Channel, EngineInstance, Error, InstanceStatus, Kind, NewApp, Registry, Result, Scope,
+};
+
+use super::bytes::{Reader, put_optional, put_signed, put_text, put_unsigned};
+use super::env::Table;
+use super::error::corrupt;
+use super::write::Writer;
+use super::{Core, Embedded};
+
+const LAST_APP: &[u8] = b"last app";
+const LAST_CHANNEL: &[u8] = b"last channel";
+
+/// Longest access key or instance id: it is the key of a table.
+const NAME_BYTES_MAX: usize = 500;
+
+impl Registry for Embedded {
+    fn create_app(&self, app: &NewApp) -> Result<App> {
+        let new = app.clone();
+        self.0.write(move |writer| writer.create_app(&new))
+    }
+
+    fn apps(&self) -> Result<Vec<App>> {
+        self.0.list(self.0.tables.apps, decode_app)
+    }
+
+    /// Removes the app's events too, in the same transaction.
+    fn delete_app(&self, id: u32) -> Result<bool> {
+        for scope in self.0.scopes_of(id)? {
+            self.0.open_slot(scope)?;
+        }
+        self.0.write(move |writer| writer.delete_app(id))
+    }
+
+    fn create_access_key(&self, key: &AccessKey) -> Result<()> {
+        check_name("access key", &key.key)?;
+        let key = key.clone();
+        self.0.write(move |writer| {
+            let (table, name) = (writer.core.tables.keys, key.key.as_bytes());
+            if writer.core.env.get(&writer.txn, table, name)?.is_some() {
+                return Err(invalid("this access key exists already"));
+            }
+            writer.core.env.put(&mut writer.txn, table, name, &encode_key(&key))
+        })
+    }
+
+    fn access_keys(&self, app: Option<u32>) -> Result<Vec<AccessKey>> {
+        let mut keys = self.0.list(self.0.tables.keys, decode_key)?;
+        keys.retain(|key| app.is_none_or(|app| key.app == app));
+        Ok(keys)
+    }
+
+    fn access_key(&self, key: &str) -> Result<Option<AccessKey>> {
+        if check_name("access key", key).is_err() {
+            return Ok(None);
+        }
+        let txn = self.0.env.read()?;
+        let Some(bytes) = self.0.env.get(&txn, self.0.tables.keys, key.as_bytes())? else { return Ok(None) };
+        decode_key(key.as_bytes(), bytes).map(Some).ok_or_else(malformed)
+    }
+
+    fn delete_access_key(&self, key: &str) -> Result<bool> {
+        if check_name("access key", key).is_err() {
+            return Ok(false);
+        }
+        let key = key.as_bytes().to_vec();
+        self.0.write(move |writer| writer.core.env.delete(&mut writer.txn, writer.core.tables.keys, &key))
+    }
+
+    fn create_channel(&self, app: u32, name: &str) -> Result<Channel> {
+        Channel::check_name(name)?;
+        let name = name.to_owned();
+        self.0.write(move |writer| writer.create_channel(app, &name))
+    }
+
+    fn channels(&self, app: u32) -> Result<Vec<Channel>> {
+        let mut channels = self.0.list(self.0.tables.channels, decode_channel)?;
+        channels.retain(|channel| channel.app == app);
+        Ok(channels)
+    }
+
+    /// Removes the channel's events too, in the same transaction.
+    fn delete_channel(&self, id: u32) -> Result<bool> {
+        let channels = self.0.list(self.0.tables.channels, decode_channel)?;
+        let Some(channel) = channels.into_iter().find(|channel| channel.id == id) else { return Ok(false) };
+        let scope = Scope { app: channel.app, channel: Some(id) };
+        self.0.open_slot(scope)?;
+        self.0.write(move |writer| {
+            writer.remove(scope)?;
+            writer.core.env.delete(&mut writer.txn, writer.core.tables.channels, &id.to_be_bytes())
+        })
+    }
+
+    fn put_instance(&self, instance: &EngineInstance) -> Result<()> {
+        check_name("id of an engine instance", &instance.id)?;
+        let (id, bytes) = (instance.id.clone(), encode_instance(instance));
+        self.0.write(move |writer| {
+            writer.core.env.put(&mut writer.txn, writer.core.tables.instances, id.as_bytes(), &bytes)
+        })
+    }
+
+    fn instances(&self) -> Result<Vec<EngineInstance>> {
+        let mut instances = self.0.list(self.0.tables.instances, decode_instance)?;
+        instances.sort_by_key(|instance| std::cmp::Reverse(instance.start_ms));
+        Ok(instances)
+    }
+}
+
+impl Core {
+    /// Everything in a table, in the order of its keys.
+    fn list<T>(&self, table: Table, decode: fn(&[u8], &[u8]) -> Option<T>) -> Result<Vec<T>> {
+        let txn = self.env.read()?;
+        let entries = self.env.entries(&txn, table)?;
+        entries.map(|entry| entry.and_then(|(key, value)| decode(key, value).ok_or_else(malformed))).collect()
+    }
+
+    /// Where the events of an app are.
+    fn scopes_of(&self, app: u32) -> Result<Vec<Scope>> {
+        let channels = self.list(self.tables.channels, decode_channel)?;
+        let named = channels.into_iter().filter(|channel| channel.app == app).map(|channel| Some(channel.id));
+        Ok(std::iter::once(None).chain(named).map(|channel| Scope { app, channel }).collect())
+    }
+}
+
+impl Writer<'_> {
+    fn list<T>(&self, table: Table, decode: fn(&[u8], &[u8]) -> Option<T>) -> Result<Vec<T>> {
+        let entries = self.core.env.entries(&self.txn, table)?;
+        entries.map(|entry| entry.and_then(|(key, value)| decode(key, value).ok_or_else(malformed))).collect()
+    }
+
+    /// Last id that a sequence gave out.
+    fn last_id(&self, sequence: &[u8]) -> Result<u32> {
+        match self.core.env.get(&self.txn, self.core.tables.meta, sequence)? {
+            None => Ok(0),
+            Some(bytes) => id_of(bytes).ok_or_else(malformed),
+        }
+    }
+
+    fn set_last_id(&mut self, sequence: &[u8], id: u32) -> Result<()> {
+        self.core.env.put(&mut self.txn, self.core.tables.meta, sequence, &id.to_be_bytes())
+    }
+
+    fn create_app(&mut self, new: &NewApp) -> Result<App> {
+        let table = self.core.tables.apps;
+        new.check(&self.list(table, decode_app)?)?;
+        let last = self.last_id(LAST_APP)?;
+        let id = match new.id {
+            Some(id) => id,
+            None => last.checked_add(1).ok_or_else(|| invalid("no app id is left"))?,
+        };
+        self.set_last_id(LAST_APP, last.max(id))?;
+        let app = App { id, name: new.name.clone(), description: new.description.clone() };
+        let mut bytes = Vec::new();
+        put_text(&mut bytes, &app.name);
+        put_optional(&mut bytes, app.description.as_deref());
+        self.core.env.put(&mut self.txn, table, &id.to_be_bytes(), &bytes)?;
+        Ok(app)
+    }
+
+    fn delete_app(&mut self, id: u32) -> Result<bool> {
+        let tables = &self.core.tables;
+        for key in self.list(tables.keys, decode_key)?.iter().filter(|key| key.app == id) {
+            self.core.env.delete(&mut self.txn, tables.keys, key.key.as_bytes())?;
+        }
+        self.remove(Scope { app: id, channel: None })?;
+        for channel in self.list(tables.channels, decode_channel)?.iter().filter(|channel| channel.app == id)
+        {
+            self.remove(Scope { app: id, channel: Some(channel.id) })?;
+            self.core.env.delete(&mut self.txn, tables.channels, &channel.id.to_be_bytes())?;
+        }
+        self.core.env.delete(&mut self.txn, tables.apps, &id.to_be_bytes())
+    }
+
+    fn create_channel(&mut self, app: u32, name: &str) -> Result<Channel> {
+        let table = self.core.tables.channels;
+        if self.list(table, decode_channel)?.iter().any(|channel| channel.app == app && channel.name == name)
+        {
+            return Err(invalid(format!("Channel {name} already exists.")));
+        }
+        let id =
+            self.last_id(LAST_CHANNEL)?.checked_add(1).ok_or_else(|| invalid("no channel id is left"))?;
+        self.set_last_id(LAST_CHANNEL, id)?;
+        let mut bytes = Vec::new();
+        put_unsigned(&mut bytes, u64::from(app));
+        put_text(&mut bytes, name);
+        self.core.env.put(&mut self.txn, table, &id.to_be_bytes(), &bytes)?;
+        Ok(Channel { id, name: name.to_owned(), app })
+    }
+}
+
+fn invalid(text: impl Into<String>) -> Error {
+    Error::new(Kind::Invalid, text)
+}
+
+fn malformed() -> Error {
+    corrupt("a record of the registry is malformed")
+}
+
+fn check_name(what: &str, name: &str) -> Result<()> {
+    if (1..=NAME_BYTES_MAX).contains(&name.len()) {
+        return Ok(());
+    }
+    Err(invalid(format!("the {what} has {} bytes; 1 to {NAME_BYTES_MAX} are possible", name.len())))
+}
+
+fn id_of(key: &[u8]) -> Option<u32> {
+    key.try_into().ok().map(u32::from_be_bytes)
+}
+
+fn decode_app(key: &[u8], value: &[u8]) -> Option<App> {
+    let mut reader = Reader::new(value);
+    Some(App {
+        id: id_of(key)?,
+        name: reader.text()?.to_owned(),
+        description: reader.optional()?.map(str::to_owned),
+    })
+}
+
+fn decode_channel(key: &[u8], value: &[u8]) -> Option<Channel> {
+    let mut reader = Reader::new(value);
+    Some(Channel { id: id_of(key)?, app: reader.small()?, name: reader.text()?.to_owned() })
+}
+
+fn encode_key(key: &AccessKey) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    put_unsigned(&mut bytes, u64::from(key.app));
+    put_unsigned(&mut bytes, key.events.len() as u64);
+    key.events.iter().for_each(|event| put_text(&mut bytes, event));
+    bytes
+}
+
+fn decode_key(key: &[u8], value: &[u8]) -> Option<AccessKey> {
+    let mut reader = Reader::new(value);
+    let (app, count) = (reader.small()?, reader.unsigned()?);
+    let events = (0..count).map(|_| reader.text().map(str::to_owned)).collect::<Option<_>>()?;
+    Some(AccessKey { key: std::str::from_utf8(key).ok()?.to_owned(), app, events })
+}
+
+fn encode_instance(instance: &EngineInstance) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let (status, reason) = match &instance.status {
+        InstanceStatus::Init => (0, None),
+        InstanceStatus::Completed => (1, None),
+        InstanceStatus::Failed(reason) => (2, Some(reason.as_str())),
+    };
+    put_unsigned(&mut bytes, status);
+    put_optional(&mut bytes, reason);
+    put_signed(&mut bytes, instance.start_ms);
+    put_signed(&mut bytes, instance.end_ms);
+    // 0 = none
+    put_unsigned(&mut bytes, instance.generation.map_or(0, |generation| generation.saturating_add(1)));
+    let EngineInstance { app, variant, engine_factory, batch, config, report, .. } = instance;
+    for text in [app, variant, engine_factory, batch, config, report] {
+        put_text(&mut bytes, text);
+    }
+    bytes
+}
+
+fn decode_instance(key: &[u8], value: &[u8]) -> Option<EngineInstance> {
+    let mut reader = Reader::new(value);
+    let status = match (reader.unsigned()?, reader.optional()?) {
+        (0, _) => InstanceStatus::Init,
+        (1, _) => InstanceStatus::Completed,
+        (2, reason) => InstanceStatus::Failed(reason?.to_owned()),
+        _ => return None,
+    };
+    let (start_ms, end_ms) = (reader.signed()?, reader.signed()?);
+    let generation = reader.unsigned()?.checked_sub(1);
+    let mut text = || reader.text().map(str::to_owned);
+    Some(EngineInstance {
+        id: std::str::from_utf8(key).ok()?.to_owned(),
+        status,
+        start_ms,
+        end_ms,
+        generation,
+        app: text()?,
+        variant: text()?,
+        engine_factory: text()?,
+        batch: text()?,
+        config: text()?,
+        report: text()?,
+    })
+}
