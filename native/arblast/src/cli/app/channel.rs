@@ -1,0 +1,99 @@
+//! `arblast app channel-new` and `arblast app channel-delete`
+
+use events::Scope;
+use events::json::Object;
+use stores::Storage;
+
+use super::delete::remove;
+use crate::cli::console;
+use crate::cli::context::{self, Context};
+use crate::failure::{Failure, Result};
+
+#[derive(Debug, clap::Args)]
+pub struct New {
+    /// Name of the app
+    name: String,
+    /// Name of the channel: letters, digits and -, at most 16
+    channel: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Delete {
+    /// Name of the app
+    name: String,
+    /// Name of the channel
+    channel: String,
+    /// Do not ask
+    #[arg(long, short)]
+    force: bool,
+}
+
+pub fn new(args: &New, context: &Context, storage: &Storage) -> Result<()> {
+    let app = context::app(storage, &args.name)?;
+    let name = &args.channel;
+    if storage.registry.channels(app.id)?.iter().any(|channel| channel.name == *name) {
+        return Err(Failure::invalid(format!(
+            "Channel {name} already exists. Unable to create new channel."
+        )));
+    }
+    if !is_valid_name(name) {
+        return Err(Failure::invalid(format!(
+            "The channel name {name} is invalid. Only alphanumeric and - characters are allowed and max length is 16."
+        )));
+    }
+    let channel = storage.registry.create_channel(app.id, name)?;
+    storage.events.init(Scope { app: app.id, channel: Some(channel.id) })?;
+    let console = context.console;
+    console.info("App$", format_args!("Initialized Event Store for the channel: {name}."));
+    console.info("Pio$", "Created a new channel:");
+    console.info("Pio$", format_args!("    App Name: {}", app.name));
+    console.info("Pio$", format_args!("Channel Name: {name}"));
+    console.info("Pio$", format_args!("  Channel ID: {}", channel.id));
+    if console.json() {
+        console.value(Object::new().with("app", app.name).with("name", channel.name).with("id", channel.id));
+    }
+    Ok(())
+}
+
+pub fn delete(args: &Delete, context: &Context, storage: &Storage) -> Result<()> {
+    let app = context::app(storage, &args.name)?;
+    let scope = context::scope(storage, &app, Some(&args.channel))?;
+    let console = context.console;
+    if !args.force {
+        console.info("Pio$", "The following channel will be deleted. Are you sure?");
+        console.info("Pio$", format_args!("    App Name: {}", app.name));
+        console.info("Pio$", format_args!("Channel Name: {}", args.channel));
+        if !console::confirmed() {
+            console.info("Pio$", "Aborted.");
+            return Ok(());
+        }
+    }
+    remove(scope, context, storage)?;
+    console.info("App$", format_args!("Removed Event Store of the channel: {}.", args.channel));
+    if let Some(id) = scope.channel {
+        storage.registry.delete_channel(id)?;
+    }
+    console.info("App$", format_args!("Deleted channel {}.", args.channel));
+    console.info("Pio$", "Done.");
+    Ok(())
+}
+
+/// `^[a-zA-Z0-9-]{1,16}$`
+fn is_valid_name(name: &str) -> bool {
+    (1..=16).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_valid_name;
+
+    #[test]
+    fn channel_names() {
+        for good in ["a", "my-Channel-09", "0123456789abcdef"] {
+            assert!(is_valid_name(good), "{good}");
+        }
+        for bad in ["", "0123456789abcdefg", "a b", "a_b", "ä"] {
+            assert!(!is_valid_name(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! `arblast app …`
+
+mod channel;
+mod delete;
+mod show;
+
+use clap::Subcommand;
+use events::json::Object;
+use events::{AccessKey, NewApp, Scope};
+use stores::Storage;
+
+use super::Context;
+use crate::failure::{Failure, Result};
+use crate::keys;
+
+/// Create, list and delete apps and channels.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  arblast app new myapp
+  arblast app new myapp --access-key secret --description 'our shop'
+  arblast app list --json
+  arblast app data-delete myapp --all --force
+  arblast app channel-new myapp mobile")]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Create an app and an access key
+    New(New),
+    /// List all apps and their access keys
+    List,
+    /// Show one app
+    Show {
+        /// Name of the app
+        name: String,
+    },
+    /// Delete an app: events, channels and access keys
+    Delete(delete::Delete),
+    /// Delete the events of an app
+    DataDelete(delete::DataDelete),
+    /// Create a channel
+    ChannelNew(channel::New),
+    /// Delete a channel and its events
+    ChannelDelete(channel::Delete),
+}
+
+#[derive(Debug, clap::Args)]
+struct New {
+    /// Name of the app
+    name: String,
+    /// Id of the app [default: the next free one]
+    #[arg(long)]
+    id: Option<u32>,
+    /// Free text
+    #[arg(long)]
+    description: Option<String>,
+    /// Access key to create [default: a random one]
+    #[arg(long, value_name = "KEY")]
+    access_key: Option<String>,
+}
+
+pub fn run(args: Args, context: &Context) -> Result<()> {
+    let storage = context.storage()?;
+    match args.command {
+        Command::New(args) => new(args, context, &storage),
+        Command::List => show::list(context, &storage),
+        Command::Show { name } => show::show(&name, context, &storage),
+        Command::Delete(args) => delete::app(&args, context, &storage),
+        Command::DataDelete(args) => delete::data(&args, context, &storage),
+        Command::ChannelNew(args) => channel::new(&args, context, &storage),
+        Command::ChannelDelete(args) => channel::delete(&args, context, &storage),
+    }
+}
+
+fn new(args: New, context: &Context, storage: &Storage) -> Result<()> {
+    check_free(&args, storage)?;
+    let key = args.access_key.map_or_else(keys::generate, keys::checked)?;
+    if storage.registry.access_key(&key)?.is_some() {
+        return Err(Failure::invalid(format!("Access key {key} already exists. Aborting.")));
+    }
+    let app = NewApp { id: args.id, name: args.name, description: args.description };
+    let app = storage.registry.create_app(&app)?;
+    storage.events.init(Scope { app: app.id, channel: None })?;
+    storage.registry.create_access_key(&AccessKey { key: key.clone(), app: app.id, events: Vec::new() })?;
+    let console = context.console;
+    console.info("App$", format_args!("Initialized Event Store for this app ID: {}.", app.id));
+    console.info("Pio$", "Created a new app:");
+    console.info("Pio$", format_args!("      Name: {}", app.name));
+    console.info("Pio$", format_args!("        ID: {}", app.id));
+    console.info("Pio$", format_args!("Access Key: {key}"));
+    if console.json() {
+        console.value(Object::new().with("name", app.name).with("id", app.id).with("accessKey", key));
+    }
+    Ok(())
+}
+
+fn check_free(args: &New, storage: &Storage) -> Result<()> {
+    if args.name.is_empty() {
+        return Err(Failure::invalid("the name of an app must not be empty"));
+    }
+    let apps = storage.registry.apps()?;
+    if apps.iter().any(|app| app.name == args.name) {
+        return Err(Failure::invalid(format!("App {} already exists. Aborting.", args.name)));
+    }
+    if let Some(taken) = apps.iter().find(|app| Some(app.id) == args.id) {
+        return Err(Failure::invalid(format!(
+            "App ID {} already exists and maps to the app '{}'. Aborting.",
+            taken.id, taken.name
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,168 @@
+//! What every command needs: where things are, and how to speak.
+
+use std::path::{Path, PathBuf};
+
+use engine::{ConfigError, EngineConfig, Leniency, Warning};
+use events::{App, Kind, Scope};
+use stores::Storage;
+
+use super::Global;
+use super::argv::Passed;
+use super::console::Console;
+use crate::failure::{Failure, Result};
+
+/// Global options, made usable. Nothing is opened before a command asks for it.
+#[derive(Clone)]
+pub struct Context {
+    global: Global,
+    passed: Passed,
+    /// Speaks for the command.
+    pub console: Console,
+}
+
+/// An engine file, read and checked.
+pub struct EngineFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its text.
+    pub text: String,
+    /// What it says.
+    pub config: EngineConfig,
+}
+
+impl Context {
+    pub(super) fn new(global: Global, passed: Passed) -> Self {
+        let console = Console::new(global.json);
+        for name in global.obsolete.given() {
+            console.warn("Console$", format_args!("{name} has no meaning here and is ignored."));
+        }
+        if !passed.ignored.is_empty() {
+            console.info(
+                "Console$",
+                format_args!("Ignored, as there is no Spark: {}", passed.ignored.join(" ")),
+            );
+        }
+        Self { global, passed, console }
+    }
+
+    /// The directory that holds everything.
+    pub fn home(&self) -> Result<PathBuf> {
+        crate::home::resolve(self.global.home.as_deref(), |name| std::env::var(name).ok())
+    }
+
+    /// Opens events, registry and models.
+    pub fn storage(&self) -> Result<Storage> {
+        Ok(stores::open(&self.home()?)?)
+    }
+
+    /// What was given after `--`.
+    pub fn passed(&self) -> &Passed {
+        &self.passed
+    }
+
+    /// Threads to use: `threads` if given, else `--master local[n]`, else all.
+    pub fn threads(&self, threads: Option<usize>) -> usize {
+        threads
+            .or(self.passed.threads)
+            .or_else(|| std::thread::available_parallelism().ok().map(usize::from))
+            .unwrap_or(1)
+    }
+
+    /// Path of the engine file.
+    pub fn engine_path(&self) -> PathBuf {
+        self.global.engine_dir.join(&self.global.variant)
+    }
+
+    /// Reads the engine file; warnings are printed.
+    pub fn engine(&self) -> Result<EngineFile> {
+        let path = self.engine_path();
+        let leniency = if self.global.lenient { Leniency::Lenient } else { Leniency::Strict };
+        let text = read(&path)?;
+        let (config, warnings) = parse(&text, leniency)
+            .map_err(|error| Failure::invalid(format!("{}: {}", path.display(), one_line(&error))))?;
+        for warning in warnings {
+            self.console.warn("Engine$", format_args!("{}: {warning}", path.display()));
+        }
+        Ok(EngineFile { path, text, config })
+    }
+}
+
+/// Reads and checks any engine file.
+pub fn check_engine(path: &Path) -> Result<Parsed> {
+    Ok(parse(&read(path)?, Leniency::Strict))
+}
+
+/// An engine file with its warnings, or all its errors.
+pub type Parsed = std::result::Result<(EngineConfig, Vec<Warning>), ConfigError>;
+
+fn parse(text: &str, leniency: Leniency) -> Parsed {
+    EngineConfig::parse(text.as_bytes(), leniency, &|name| std::env::var(name).ok())
+}
+
+fn read(path: &Path) -> Result<String> {
+    std::fs::read_to_string(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Failure::not_found(format!(
+            "{} does not exist: run this in the directory of the engine, or give --engine-dir DIR or --variant FILE",
+            path.display()
+        )),
+        _ => Failure::io(format_args!("cannot read {}", path.display()), &error),
+    })
+}
+
+/// The first problem, and how to see the others.
+fn one_line(error: &ConfigError) -> String {
+    let first = error.problems.first().map_or_else(String::new, ToString::to_string);
+    match error.problems.len() {
+        0 | 1 => first,
+        several => format!("{first} (and {} more; `arblast check` lists all)", several - 1),
+    }
+}
+
+/// `--app NAME` or `--appid N`.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub struct AppChoice {
+    /// Name of the app
+    #[arg(long, value_name = "NAME")]
+    app: Option<String>,
+    /// Id of the app
+    #[arg(long, value_name = "N")]
+    appid: Option<u32>,
+}
+
+impl AppChoice {
+    /// The app that was chosen.
+    pub fn find(&self, storage: &Storage) -> Result<App> {
+        match (&self.app, self.appid) {
+            (Some(name), _) => app(storage, name),
+            (None, Some(id)) => app_by_id(storage, id),
+            (None, None) => Err(Failure::invalid("give --app NAME or --appid N")),
+        }
+    }
+}
+
+/// The app of this name.
+pub fn app(storage: &Storage, name: &str) -> Result<App> {
+    storage
+        .registry
+        .app_by_name(name)?
+        .ok_or_else(|| Failure::not_found(format!("App {name} does not exist. Aborting.")))
+}
+
+fn app_by_id(storage: &Storage, id: u32) -> Result<App> {
+    let apps = storage.registry.apps()?;
+    apps.into_iter()
+        .find(|app| app.id == id)
+        .ok_or_else(|| Failure::not_found(format!("App ID {id} does not exist. Aborting.")))
+}
+
+/// Where the events of a channel live; `None` = the default channel.
+pub fn scope(storage: &Storage, app: &App, channel: Option<&str>) -> Result<Scope> {
+    let Some(name) = channel else { return Ok(Scope { app: app.id, channel: None }) };
+    let channels = storage.registry.channels(app.id)?;
+    let channel = channels
+        .into_iter()
+        .find(|channel| channel.name == name)
+        .ok_or_else(|| Failure::new(Kind::NotFound, format!("Channel {name} doesn't exist.")))?;
+    Ok(Scope { app: app.id, channel: Some(channel.id) })
+}

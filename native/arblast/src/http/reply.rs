@@ -1,0 +1,39 @@
+//! Answers: JSON always, with the status that fits the kind of a failure.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use events::Kind;
+use events::json::Object;
+
+use crate::failure::Failure;
+
+/// A JSON text as the body.
+pub fn json(status: StatusCode, text: String) -> Response {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// `{"message": …}`
+pub fn message(status: StatusCode, text: impl Into<String>) -> Response {
+    json(status, Object::new().with("message", text.into()).to_string())
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        message(status(self.kind()), self.to_string())
+    }
+}
+
+fn status(kind: Kind) -> StatusCode {
+    match kind {
+        Kind::Invalid => StatusCode::BAD_REQUEST,
+        Kind::Denied => StatusCode::UNAUTHORIZED,
+        Kind::NotFound => StatusCode::NOT_FOUND,
+        Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::Version => StatusCode::CONFLICT,
+        Kind::Corrupt | Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}

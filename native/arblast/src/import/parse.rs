@@ -1,0 +1,73 @@
+//! The lines of a block, parsed and checked.
+
+use events::{Event, EventTime};
+
+use super::Identity;
+use super::blocks::Block;
+
+/// A line that is no event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadLine {
+    /// Number of the line in its file, from 1.
+    pub line: u64,
+    /// Byte offset of its beginning.
+    pub offset: u64,
+    /// What is wrong with it.
+    pub reason: String,
+    /// Its beginning.
+    pub head: String,
+}
+
+/// What the lines of a block are.
+#[derive(Debug, Default, PartialEq)]
+pub struct Parsed {
+    /// Good lines, in order, each with an id.
+    pub events: Vec<Event>,
+    /// Bad lines; `line` counts from the beginning of the block.
+    pub bad: Vec<BadLine>,
+    /// Lines, with the blank ones.
+    pub lines: u64,
+    /// Byte offset after the block.
+    pub end: u64,
+}
+
+/// Parses the lines of `block`. Events without an id get the one of their place; all were accepted at `now_ms`.
+pub fn parse(block: &Block, identity: Identity, now_ms: i64) -> Parsed {
+    let mut parsed = Parsed { end: block.end, ..Parsed::default() };
+    if block.oversize {
+        parsed.lines = 1;
+        let reason = format!("the line is too long: {} bytes", block.end - block.offset);
+        parsed.bad.push(BadLine { line: 1, offset: block.offset, reason, head: head(&block.bytes) });
+        return parsed;
+    }
+    let now = EventTime::utc(now_ms);
+    let mut offset = block.offset;
+    for line in block.bytes.split_inclusive(|&byte| byte == b'\n') {
+        parsed.lines += 1;
+        let text = line.trim_ascii();
+        if !text.is_empty() {
+            match event(text, now) {
+                Ok(mut event) => {
+                    event.event_id.get_or_insert_with(|| identity.event_id(offset));
+                    parsed.events.push(event);
+                }
+                Err(reason) => {
+                    parsed.bad.push(BadLine { line: parsed.lines, offset, reason, head: head(text) });
+                }
+            }
+        }
+        offset += line.len() as u64;
+    }
+    parsed
+}
+
+/// The event of one line, or why it is none.
+fn event(line: &[u8], now: EventTime) -> Result<Event, String> {
+    Event::parse(line, now).map_err(|error| error.to_string())
+}
+
+/// The first characters of a line, for a person to recognise it.
+fn head(line: &[u8]) -> String {
+    const HEAD_CHARS: usize = 160;
+    String::from_utf8_lossy(&line[..line.len().min(4 * HEAD_CHARS)]).chars().take(HEAD_CHARS).collect()
+}

@@ -1,0 +1,97 @@
+//! An engine that answers queries: its configuration, the histories of its app, and the model that is current.
+
+use std::sync::Arc;
+
+use engine::{EngineConfig, Query, Recommendations, Recommender};
+use events::{Kind, Scope};
+use stores::{Generation, ModelReader, Storage};
+
+use crate::clock;
+use crate::failure::{Failure, Result};
+use crate::models;
+
+/// Answers the queries of one engine, always with one generation of its model per answer.
+pub struct Serving {
+    recommender: Recommender,
+    models: Models,
+}
+
+enum Models {
+    /// Whatever was published last.
+    Newest(ModelReader),
+    /// A chosen generation.
+    Pinned(Arc<Generation>),
+}
+
+impl Serving {
+    /// Serves `config` with its newest model, or with generation `pinned`.
+    ///
+    /// # Errors
+    /// The app does not exist, or the engine has no such model.
+    pub fn open(storage: &Storage, config: EngineConfig, pinned: Option<u64>) -> Result<Self> {
+        let name = &config.app_name;
+        let app = storage.registry.app_by_name(name)?.ok_or_else(|| {
+            Failure::not_found(format!(
+                "App {name} of the engine file does not exist; `arblast app new {name}` creates it"
+            ))
+        })?;
+        let directory = models::of(storage, name, &config.variant);
+        let models = match pinned {
+            Some(generation) => Models::Pinned(Arc::new(models::generation(&directory, generation)?)),
+            None => Models::Newest(directory.reader().map_err(|error| untrained(error, &config))?),
+        };
+        let scope = Scope { app: app.id, channel: None };
+        let recommender = Recommender::new(config, Arc::clone(&storage.events), scope);
+        Ok(Self { recommender, models })
+    }
+
+    /// The configuration that queries are answered by.
+    pub fn config(&self) -> &EngineConfig {
+        self.recommender.config()
+    }
+
+    /// Properties that the configuration returns with each item; `None` if it says nothing.
+    pub fn configured_properties(&self) -> Option<Vec<String>> {
+        Some(self.config().result_props.clone()).filter(|names| !names.is_empty())
+    }
+
+    /// The generation that answers now.
+    pub fn current(&self) -> Arc<Generation> {
+        match &self.models {
+            Models::Pinned(generation) => Arc::clone(generation),
+            Models::Newest(reader) => reader.current(),
+        }
+    }
+
+    /// Why the generation that should answer does not, if so; the one before it answers meanwhile.
+    pub fn refused(&self) -> Option<Failure> {
+        match &self.models {
+            Models::Pinned(_) => None,
+            Models::Newest(reader) => {
+                reader.refused().map(|error| Failure::new(error.kind(), error.to_string()))
+            }
+        }
+    }
+
+    /// Answers a query given as JSON text; an empty text is the empty query.
+    pub fn answer(&self, query: &[u8]) -> Result<Recommendations> {
+        let query = if query.trim_ascii().is_empty() { b"{}" } else { query };
+        let query = Query::parse(query).map_err(engine::Error::from)?;
+        self.recommend(&query)
+    }
+
+    /// Answers a query.
+    pub fn recommend(&self, query: &Query) -> Result<Recommendations> {
+        Ok(self.recommender.recommend(&self.current().model, query, clock::now_ms())?)
+    }
+}
+
+fn untrained(error: events::Error, config: &EngineConfig) -> Failure {
+    if error.kind() != Kind::NotFound {
+        return error.into();
+    }
+    let EngineConfig { variant, app_name, .. } = config;
+    Failure::not_found(format!(
+        "No valid engine instance found for engine {variant} of app {app_name}: it has no model yet; run `arblast train`"
+    ))
+}

@@ -1,0 +1,63 @@
+//! The engine's error: what went wrong, and by [`Error::kind`] what the caller can do about it.
+
+use events::Kind;
+use model::{DictionaryError, ErrorKind};
+
+use crate::{ConfigError, QueryError};
+
+/// Result of an engine operation.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why training or recommending failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The query is wrong.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// The event store or registry failed.
+    #[error(transparent)]
+    Store(#[from] events::Error),
+    /// The model cannot be used.
+    #[error(transparent)]
+    Model(#[from] model::Error),
+    /// More distinct ids than a dictionary holds.
+    #[error("too many distinct ids: {0}")]
+    Ids(#[from] DictionaryError),
+    /// The interactions do not fit what counting can hold.
+    #[error("too many interactions: {0}")]
+    Counting(#[from] cco::Error),
+    /// The events do not make a model: the text names what is missing.
+    #[error("{0}")]
+    Untrainable(String),
+    /// A query names something that the model or configuration lacks.
+    #[error("{0}")]
+    Unanswerable(String),
+    /// The new model was not published: it is empty or much smaller than the one in use.
+    #[error("{0}")]
+    Shrunk(String),
+}
+
+impl Error {
+    /// What the caller can do. One table per border maps kinds to HTTP, exit codes, ….
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Config(_)
+            | Self::Query(_)
+            | Self::Ids(_)
+            | Self::Counting(_)
+            | Self::Untrainable(_)
+            | Self::Unanswerable(_)
+            | Self::Shrunk(_) => Kind::Invalid,
+            Self::Store(error) => error.kind(),
+            Self::Model(error) => match error.kind() {
+                ErrorKind::Version => Kind::Version,
+                ErrorKind::Corrupt => Kind::Corrupt,
+                ErrorKind::Io => Kind::Unavailable,
+                ErrorKind::Invalid => Kind::Internal,
+            },
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Train and recommend: from events to a model, and from a query and a history to a search plan.
+//!
+//! Training: [`train`] reads a store once, makes a [`TrainingSet`], counts correlators block by block and hands over
+//! [`model::ModelParts`]. Serving: a [`Recommender`] turns a [`Query`] and the user's history into a
+//! [`model::SearchPlan`] (pure, in `plan`) and executes it on a model. No SQL, no HTTP, no clock: the caller gives the time.
+
+mod answer;
+mod assemble;
+mod config;
+mod error;
+mod explain;
+mod history;
+mod items;
+pub mod itemsimilarity;
+mod members;
+mod plan;
+mod query;
+mod ranking;
+mod recommend;
+mod train;
+mod training_set;
+mod window;
+
+pub use config::{
+    ConfigError, EngineConfig, EventWindow, Indicator, Leniency, Ranking, RankingKind, RecsModel, Warning,
+    redacted,
+};
+pub use error::{Error, Result};
+pub use explain::{Explained, Reason, Reasons};
+pub use members::Problem;
+pub use query::{DateRange, Effect, HistoryEvent, Query, QueryError, RangeRule, Rule};
+pub use recommend::{Recommendation, Recommendations, Recommender};
+pub use train::{IndicatorReport, Observer, TrainOptions, TrainReport, Trained, train};
+pub use training_set::{Preparation, Prepared, Statistics, TrainingSet};

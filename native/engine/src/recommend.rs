@@ -1,0 +1,125 @@
+//! Answers queries: history and business rules become a search plan, executed on one model.
+
+use std::sync::Arc;
+
+use events::json::{self, Object};
+use events::{EventStore, Json, Scope};
+use model::{Explanation, Hit, Model, SearchPlan};
+
+use crate::explain::{Explained, Reasons};
+use crate::history;
+use crate::plan::Request;
+use crate::{EngineConfig, Query, Result};
+
+/// Answers the queries of one engine. Cheap to share between threads; holds no model, so that the caller decides
+/// which generation answers.
+pub struct Recommender {
+    config: EngineConfig,
+    events: Arc<dyn EventStore>,
+    scope: Scope,
+}
+
+/// The answer to a query.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Recommendations {
+    /// Best first.
+    pub items: Vec<Recommendation>,
+    /// The stored history could not be read: the answer is less personal than it should be.
+    pub degraded: bool,
+    /// With `explain`: what the answer rests on.
+    pub explanation: Option<Explained>,
+}
+
+/// One recommended item.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Recommendation {
+    /// Item id.
+    pub item: String,
+    /// Comparable within one answer only; 0 = by ranking alone.
+    pub score: f32,
+    /// With `withRanks`: every ranking that has the item.
+    pub ranks: Option<Vec<(String, f32)>>,
+    /// The properties asked for with `resultProps`.
+    pub properties: Option<Object>,
+    /// With `explain`: why it is here.
+    pub reasons: Option<Reasons>,
+}
+
+impl Recommender {
+    /// Answers by `config`, with the histories of `scope`.
+    pub fn new(config: EngineConfig, events: Arc<dyn EventStore>, scope: Scope) -> Self {
+        Self { config, events, scope }
+    }
+
+    /// The configuration that queries are answered by.
+    pub fn config(&self) -> &EngineConfig {
+        &self.config
+    }
+
+    /// Answers `query` on `model`. `now_ms` is the time that availability dates are compared with, if the query gives none.
+    ///
+    /// # Errors
+    /// The query names an indicator that the configuration lacks. A history that cannot be read is no error:
+    /// see [`Recommendations::degraded`].
+    pub fn recommend(&self, model: &Model, query: &Query, now_ms: i64) -> Result<Recommendations> {
+        let num = query.num_or(self.config.num)?;
+        let history = history::read(&self.config, query, self.events.as_ref(), self.scope)?;
+        let item = query.item.as_deref().map(|item| correlators_of(model, item)).unwrap_or_default();
+        let request = Request { config: &self.config, query, history: &history, item: &item, num, now_ms };
+        let plan = request.plan();
+        let answer = Answer { model, request: &request, plan: &plan };
+        let items = model.search(&plan).iter().map(|hit| answer.recommendation(hit)).collect();
+        let explanation = query.explain.then(|| Explained::new(model, &request, &plan));
+        Ok(Recommendations { items, degraded: history.degraded, explanation })
+    }
+}
+
+/// Per indicator: ids of the item's correlators, strongest first. Empty if the model does not know the item.
+fn correlators_of(model: &Model, item: &str) -> Vec<(String, Vec<String>)> {
+    let Some(row) = model.find(item) else { return Vec::new() };
+    let of = |name: &str| {
+        (name.to_owned(), model.correlators(name, row).map(|(thing, _)| thing.to_owned()).collect())
+    };
+    model.indicators().map(of).collect()
+}
+
+/// What each hit of one answer needs.
+struct Answer<'a> {
+    model: &'a Model,
+    request: &'a Request<'a>,
+    plan: &'a SearchPlan,
+}
+
+impl Answer<'_> {
+    fn recommendation(&self, hit: &Hit) -> Recommendation {
+        let ranks = || self.model.ranks(hit.item).map(|(name, rank)| (name.to_owned(), rank)).collect();
+        Recommendation {
+            item: self.model.item(hit.item).unwrap_or_default().to_owned(),
+            score: hit.score,
+            ranks: self.request.query.with_ranks.then(ranks),
+            properties: self.properties(hit.item),
+            reasons: self.request.query.explain.then(|| self.reasons(hit.item)),
+        }
+    }
+
+    fn reasons(&self, item: u32) -> Reasons {
+        let explanation: Explanation = self.model.explain(self.plan, item);
+        Reasons::new(self.request, explanation)
+    }
+
+    /// The wanted properties of an item, in the order of the document; `None` if none were asked for.
+    fn properties(&self, item: u32) -> Option<Object> {
+        let wanted = self.request.query.result_props.as_ref().unwrap_or(&self.request.config.result_props);
+        if wanted.is_empty() {
+            return None;
+        }
+        let all = wanted.iter().any(|name| name == "*");
+        let mut found = Object::new();
+        let document = self.model.document(item).and_then(|text| json::parse(text.as_bytes()).ok());
+        if let Some(Json::Object(properties)) = document {
+            let wanted = properties.into_iter().filter(|(name, _)| all || wanted.contains(name));
+            wanted.for_each(|(name, value)| found.push(name, value));
+        }
+        Some(found)
+    }
+}

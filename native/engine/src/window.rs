@@ -1,0 +1,71 @@
+//! Which events training counts: the event window as a read filter. Nothing is removed from the store.
+
+use std::collections::HashMap;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::ops::ControlFlow;
+
+use events::{EventRef, EventStore, Result, Scope};
+
+use crate::EventWindow;
+
+/// No random state: the same events give the same choice, though no choice depends on iteration order.
+type Newest = HashMap<u128, (i64, u64), BuildHasherDefault<DefaultHasher>>;
+
+/// A filter on events that are not special.
+pub(crate) struct Window {
+    /// Events at or before this instant are too old.
+    after_ms: Option<i64>,
+    /// With `removeDuplicates`: per distinct event its newest time, and the hash of that event's id.
+    newest: Option<Newest>,
+}
+
+impl Window {
+    /// The window that ends at `now_ms`.
+    pub fn new(window: &EventWindow, now_ms: i64) -> Self {
+        Self {
+            after_ms: window.duration_ms.map(|duration| now_ms.saturating_sub(duration)),
+            newest: window.remove_duplicates.then(Newest::default),
+        }
+    }
+
+    /// Finds the newest of equal events, if the window is to hold just those: one more pass over the store.
+    pub fn learn(&mut self, store: &dyn EventStore, scope: Scope) -> Result<()> {
+        let Some(mut newest) = self.newest.take() else { return Ok(()) };
+        store.scan(scope, &mut |event| {
+            if self.young(event) {
+                let candidate = (event.event_time.millis, hash(event.event_id));
+                let kept = newest.entry(content(event)).or_insert(candidate);
+                *kept = candidate.max(*kept);
+            }
+            ControlFlow::Continue(())
+        })?;
+        self.newest = Some(newest);
+        Ok(())
+    }
+
+    /// Is the event to be counted?
+    pub fn holds(&self, event: &EventRef<'_>) -> bool {
+        let chosen = |newest: &Newest| {
+            newest.get(&content(event)) == Some(&(event.event_time.millis, hash(event.event_id)))
+        };
+        self.young(event) && self.newest.as_ref().is_none_or(chosen)
+    }
+
+    fn young(&self, event: &EventRef<'_>) -> bool {
+        self.after_ms.is_none_or(|after| event.event_time.millis > after)
+    }
+}
+
+/// 128 bits of everything but id and times: two distinct events collide with probability 2⁻¹²⁸.
+fn content(event: &EventRef<'_>) -> u128 {
+    let parts =
+        (event.event, event.entity_type, event.entity_id, event.target, event.properties, event.pr_id);
+    u128::from(hash((0u8, parts))) << 64 | u128::from(hash((1u8, parts)))
+}
+
+fn hash(value: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
