@@ -33,7 +33,10 @@ impl Observer for Silent {
 
 fn main() {
     let folder = std::env::args().skip(1).find(|word| !word.starts_with("--"));
-    let folder = PathBuf::from(folder.expect("usage: cargo bench -p arblast --bench engine -- FOLDER"));
+    let folder = PathBuf::from(folder.unwrap_or_else(|| {
+        eprintln!("usage: cargo bench -p arblast --bench engine -- FOLDER");
+        std::process::exit(1)
+    }));
     let home = tempfile::tempdir_in(&folder).unwrap();
     let storage = stores::open(home.path()).unwrap();
     storage.events.init(SCOPE).unwrap();

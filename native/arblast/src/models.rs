@@ -1,25 +1,10 @@
 //! Which model directory belongs to an engine.
 
-use model::Model;
-use stores::{Generation, ModelDirectory, Storage};
-
-use crate::failure::{Failure, Result};
+use stores::{ModelDirectory, Storage};
 
 /// The models of an app and a variant, wherever the engine file is.
 pub fn of(storage: &Storage, app: &str, variant: &str) -> ModelDirectory {
     ModelDirectory::new(&storage.models, &key(app, variant))
-}
-
-/// Opens a chosen generation.
-pub fn generation(directory: &ModelDirectory, number: u64) -> Result<Generation> {
-    let listed = directory.list()?.into_iter().find(|listed| listed.generation == number);
-    let info = listed.and_then(|listed| listed.info).ok_or_else(|| {
-        Failure::not_found(format!(
-            "generation {number} is not there any more; `arblast models` lists those that are"
-        ))
-    })?;
-    let model = Model::open(directory.model_path(number)).map_err(engine::Error::from)?;
-    Ok(Generation { number, info, model })
 }
 
 /// `variant@app`, distinct for distinct pairs.

@@ -37,7 +37,7 @@ impl Serving {
         })?;
         let directory = models::of(storage, name, &config.variant);
         let models = match pinned {
-            Some(generation) => Models::Pinned(Arc::new(models::generation(&directory, generation)?)),
+            Some(generation) => Models::Pinned(Arc::new(directory.generation(generation)?)),
             None => Models::Newest(directory.reader().map_err(|error| untrained(error, &config))?),
         };
         let scope = Scope { app: app.id, channel: None };

@@ -48,6 +48,15 @@ impl<'a> Collector<'a> {
         Self { config, history, seen: HashSet::new(), slots }
     }
 
+    /// Can no older event of this indicator add anything?
+    fn is_done(&self, indicator: usize) -> bool {
+        let queried = &self.config.indicators[indicator];
+        let excludes =
+            queried.event_names().any(|name| self.config.blacklist_events.iter().any(|event| event == name));
+        let full = |slot: usize| self.history.recent[slot].1.len() >= queried.max_query_events as usize;
+        !excludes && self.slots[indicator].is_none_or(full)
+    }
+
     /// `name` may be an alias of an indicator.
     fn add(&mut self, name: &str, target: &str, when: Option<i64>) {
         let Some(indicator) = self.config.indicator_of(name) else { return };
@@ -84,22 +93,33 @@ pub(crate) fn read(
         collector.add(&event.event, &event.item, None);
     }
     let Some(user) = &query.user else { return Ok(collector.history) };
-    let names = queried.iter().flat_map(|&index| config.indicators[index].event_names());
+    for &indicator in &queried {
+        collector.history.degraded |= read_indicator(&mut collector, indicator, user, store, scope).is_err();
+    }
+    Ok(collector.history)
+}
+
+/// The user's events of one indicator: all of them if they exclude, else the newest up to the limit.
+fn read_indicator(
+    collector: &mut Collector<'_>,
+    indicator: usize,
+    user: &str,
+    store: &dyn EventStore,
+    scope: Scope,
+) -> events::Result<()> {
     let filter = EventFilter {
         entity_type: Some("user".to_owned()),
-        entity_id: Some(user.clone()),
-        events: Some(names.map(str::to_owned).collect()),
+        entity_id: Some(user.to_owned()),
+        events: Some(collector.config.indicators[indicator].event_names().map(str::to_owned).collect()),
         reversed: true,
         ..EventFilter::default()
     };
-    let found = store.find(scope, &filter, &mut |event| {
+    store.find(scope, &filter, &mut |event| {
         if let Some((_, target)) = event.target {
             collector.add(event.event, target, Some(event.event_time.millis));
         }
-        ControlFlow::Continue(())
-    });
-    collector.history.degraded = found.is_err();
-    Ok(collector.history)
+        if collector.is_done(indicator) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })
 }
 
 /// Indexes of the indicators whose history counts: those that `eventNames` restricts to, or all.

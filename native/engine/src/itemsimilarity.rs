@@ -134,7 +134,7 @@ fn prepare(options: &Options, training: TrainingSet) -> Result<Prepared, Error> 
         cap: options.max_prefs,
     });
     let preparation = Preparation { min_events_per_user: 1, sampling: sampling.collect() };
-    Ok(training.finish_on(options.threads, &preparation)?)
+    Ok(training.finish(options.threads, &preparation)?)
 }
 
 fn names(options: &Options) -> impl Iterator<Item = &str> {

@@ -126,7 +126,7 @@ pub fn train(
     let correlated = match config.recs_model {
         RecsModel::Backfill => Correlated::of_current(config, current)?,
         RecsModel::All | RecsModel::CollabFiltering => {
-            let prepared = read.training.finish(&preparation(config))?;
+            let prepared = read.training.finish(options.threads, &preparation(config))?;
             describe(config, &prepared, &mut report);
             observer.preflight(&report);
             require_primary(config, &report)?;

@@ -110,19 +110,11 @@ impl TrainingSet {
         Ok(())
     }
 
-    /// Matrices of the users that have enough primary events. Equal for any order of pushing and merging.
+    /// Matrices of the users that have enough primary events. Equal for any number of threads, order of pushing and merging.
     ///
     /// # Errors
     /// More cells than fit.
-    pub fn finish(self, preparation: &Preparation) -> Result<Prepared> {
-        self.finish_on(1, preparation)
-    }
-
-    /// As [`finish`](Self::finish), on several threads.
-    ///
-    /// # Errors
-    /// More cells than fit.
-    pub fn finish_on(self, threads: usize, preparation: &Preparation) -> Result<Prepared> {
+    pub fn finish(self, threads: usize, preparation: &Preparation) -> Result<Prepared> {
         let mut primary_events = vec![0_u32; self.users.len() as usize];
         for &(user, _) in self.indicators.first().into_iter().flat_map(Pushed::pairs) {
             primary_events[user as usize] = primary_events[user as usize].saturating_add(1);
@@ -295,7 +287,7 @@ mod tests {
     #[test]
     fn users_need_enough_primary_events_repeats_counted() {
         let pushes = [(0, 1, 7), (0, 1, 7), (0, 2, 8), (1, 1, 9), (1, 2, 5), (1, 3, 6), (1, 1, 9)];
-        let prepared = set(&pushes).finish(&preparation(2)).unwrap();
+        let prepared = set(&pushes).finish(1, &preparation(2)).unwrap();
         assert_eq!(prepared.users(), 1);
         assert_eq!(prepared.things(0).iter().collect::<Vec<_>>(), ["7"]);
         assert_eq!(prepared.things(1).iter().collect::<Vec<_>>(), ["9"], "only what kept users did");
@@ -306,7 +298,7 @@ mod tests {
 
     #[test]
     fn nothing_makes_nothing() {
-        let prepared = TrainingSet::new(2).finish_on(3, &preparation(1)).unwrap();
+        let prepared = TrainingSet::new(2).finish(3, &preparation(1)).unwrap();
         assert_eq!((prepared.users(), prepared.things(1).len()), (0, 0));
         assert_eq!(prepared.correlators(1, Params::default(), 2, &|_, _| ()).unwrap().rows(), 0);
     }
@@ -320,11 +312,11 @@ mod tests {
             least in 0_u32..4,
             threads in 1_usize..5,
         ) {
-            let expected = contents(&set(&pushes).finish(&preparation(least)).unwrap());
+            let expected = contents(&set(&pushes).finish(1, &preparation(least)).unwrap());
             let (left, right) = shuffled.split_at(if shuffled.is_empty() { 0 } else { cut.index(shuffled.len()) });
             let mut merged = set(left);
             merged.merge(set(right)).unwrap();
-            prop_assert_eq!(contents(&merged.finish_on(threads, &preparation(least)).unwrap()), expected);
+            prop_assert_eq!(contents(&merged.finish(threads, &preparation(least)).unwrap()), expected);
         }
     }
 }

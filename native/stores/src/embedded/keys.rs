@@ -45,7 +45,7 @@ pub(super) fn epoch(seq: Seq) -> u16 {
     u16::try_from(u64::from(octave - 2) * 8 + within).unwrap_or(u16::MAX)
 }
 
-/// Epoch, entity, time and position: one entry per event, no value.
+/// Epoch, entity, time and position: one entry per event; its value is the number of the shape.
 pub(super) const HISTORY_BYTES: usize = 2 + 8 + 6 + SEQ_BYTES;
 
 pub(super) type HistoryKey = [u8; HISTORY_BYTES];
@@ -65,11 +65,25 @@ pub(super) fn history_bound(epoch: u16, entity: u64, time_bits: u64, seq: Seq) -
     key
 }
 
-/// Time bits and position of a history key; `None` if it has another length.
-pub(super) fn history_entry(key: &[u8]) -> Option<(u64, Seq)> {
-    let key: &HistoryKey = key.try_into().ok()?;
-    let (time, seq) = (key.get(10..16)?, key.get(16..)?);
-    Some((from_bytes(time.try_into().ok()?), from_bytes(seq.try_into().ok()?)))
+/// An entry of the history index, in its order within one entity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct HistoryEntry {
+    pub(super) time: u64,
+    pub(super) seq: Seq,
+    pub(super) shape: u16,
+}
+
+impl HistoryEntry {
+    /// `None` if key or value have another length.
+    pub(super) fn read(key: &[u8], value: &[u8]) -> Option<Self> {
+        let key: &HistoryKey = key.try_into().ok()?;
+        let (time, seq) = (key.get(10..16)?, key.get(16..)?);
+        Some(Self {
+            time: from_bytes(time.try_into().ok()?),
+            seq: from_bytes(seq.try_into().ok()?),
+            shape: u16::from_be_bytes(value.try_into().ok()?),
+        })
+    }
 }
 
 /// Greatest [`time_bits`].
@@ -192,7 +206,8 @@ mod tests {
                 history_bound(0, 7, time_bits(i64::from(millis)), u64::from(seq))
             };
             prop_assert_eq!(key(a).cmp(&key(b)), a.cmp(&b));
-            prop_assert_eq!(history_entry(&key(a)), Some((time_bits(i64::from(a.0)), u64::from(a.1))));
+            let entry = HistoryEntry { time: time_bits(i64::from(a.0)), seq: u64::from(a.1), shape: 258 };
+            prop_assert_eq!(HistoryEntry::read(&key(a), &[1, 2]), Some(entry));
         }
 
         #[test]

@@ -10,7 +10,7 @@ use heed::{RoTxn, WithoutTls};
 
 use super::env::Range;
 use super::error::corrupt;
-use super::keys::{self, GeneratedId, SEQ_END, Seq, TIME_BITS_MAX};
+use super::keys::{self, GeneratedId, HistoryEntry, SEQ_END, Seq, TIME_BITS_MAX};
 use super::record::Record;
 use super::shapes::Shapes;
 use super::{Core, ScopeState, Slot};
@@ -96,7 +96,7 @@ impl Core {
         let merge =
             Merge::new(self, txn, slot, state, keys::entity_hash(kind, id), (0, TIME_BITS_MAX), false)?;
         for entry in merge {
-            let (_, seq) = entry?;
+            let seq = entry?.seq;
             let mut buffer = GeneratedId::default();
             let record = self.record(txn, slot, seq)?;
             let event = record.decode(state.tag, shapes, &mut buffer)?;
@@ -175,14 +175,18 @@ impl Snapshot<'_> {
         let first = filter.start.map_or(0, keys::time_bits);
         let last = filter.until.map_or(TIME_BITS_MAX, keys::time_bits);
         let entity = keys::entity_hash(kind, id);
-        let mut merge =
-            Merge::new(self.core, &self.txn, self.slot, &self.state, entity, (first, last), filter.reversed)?
-                .peekable();
+        let named = filter.events.as_ref().map(|events| self.shapes.named(events));
+        let wanted = |entry: &HistoryEntry| {
+            named.as_ref().is_none_or(|named| named.get(usize::from(entry.shape)).copied().unwrap_or(true))
+        };
+        let merge =
+            Merge::new(self.core, &self.txn, self.slot, &self.state, entity, (first, last), filter.reversed)?;
+        let mut merge = merge.filter(|entry| entry.as_ref().map_or(true, wanted)).peekable();
         let mut same_time = Vec::new();
         while let Some(entry) = merge.next() {
-            let (time, seq) = entry?;
-            same_time.push(seq);
-            if matches!(merge.peek(), Some(Ok((next, _))) if *next == time) {
+            let entry = entry?;
+            same_time.push(entry.seq);
+            if matches!(merge.peek(), Some(Ok(next)) if next.time == entry.time) {
                 continue;
             }
             if delivery.group(&same_time)?.is_break() {
@@ -327,7 +331,7 @@ impl Delivery<'_, '_> {
 struct Merge<'t> {
     core: &'t Core,
     /// Next entry of each epoch that has one.
-    heads: Vec<((u64, Seq), Range<'t>)>,
+    heads: Vec<(HistoryEntry, Range<'t>)>,
     reversed: bool,
 }
 
@@ -355,7 +359,7 @@ impl<'t> Merge<'t> {
         Ok(merge)
     }
 
-    fn step(&mut self) -> Result<Option<(u64, Seq)>> {
+    fn step(&mut self) -> Result<Option<HistoryEntry>> {
         let (core, reversed) = (self.core, self.reversed);
         let best = self.heads.iter_mut().enumerate().min_by(|(_, (a, _)), (_, (b, _))| {
             let order = a.cmp(b);
@@ -371,15 +375,15 @@ impl<'t> Merge<'t> {
     }
 }
 
-/// Time bits and position of the next entry of the history index.
-fn advance(core: &Core, range: &mut Range<'_>) -> Result<Option<(u64, Seq)>> {
+/// The next entry of the history index.
+fn advance(core: &Core, range: &mut Range<'_>) -> Result<Option<HistoryEntry>> {
     let Some(entry) = range.next() else { return Ok(None) };
-    let (key, _) = entry.map_err(|error| core.env.error(error))?;
-    keys::history_entry(key).map(Some).ok_or_else(|| corrupt("the history index is malformed"))
+    let (key, value) = entry.map_err(|error| core.env.error(error))?;
+    HistoryEntry::read(key, value).map(Some).ok_or_else(|| corrupt("the history index is malformed"))
 }
 
 impl Iterator for Merge<'_> {
-    type Item = Result<(u64, Seq)>;
+    type Item = Result<HistoryEntry>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.step().transpose()

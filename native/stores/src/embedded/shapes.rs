@@ -54,7 +54,7 @@ struct Shape {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Shapes {
     list: Vec<Shape>,
-    numbers: BTreeMap<Box<[u8]>, u32>,
+    numbers: BTreeMap<Box<[u8]>, u16>,
 }
 
 impl Shapes {
@@ -64,7 +64,7 @@ impl Shapes {
     }
 
     /// Number of an encoded shape.
-    pub(super) fn number(&self, encoded: &[u8]) -> Option<u32> {
+    pub(super) fn number(&self, encoded: &[u8]) -> Option<u16> {
         self.numbers.get(encoded).copied()
     }
 
@@ -74,16 +74,22 @@ impl Shapes {
     }
 
     /// Adds an encoded shape and gives its number; `None` if it is malformed.
-    pub(super) fn push(&mut self, encoded: &[u8]) -> Option<u32> {
+    pub(super) fn push(&mut self, encoded: &[u8]) -> Option<u16> {
         let shape = ShapeRef::read(&mut Reader::new(encoded))?;
         self.list.push(Shape {
             event: shape.event.into(),
             entity_type: shape.entity_type.into(),
             target_type: shape.target_type.map(Into::into),
         });
-        let number = u32::try_from(self.list.len()).ok()?;
+        let number = u16::try_from(self.list.len()).ok()?;
         self.numbers.insert(encoded.into(), number);
         Some(number)
+    }
+
+    /// Which numbers may be of an event with one of these names. Number 0 always may: its shape stands in the record.
+    pub(super) fn named(&self, events: &[String]) -> Vec<bool> {
+        let named = |shape: &Shape| events.iter().any(|event| **event == *shape.event);
+        std::iter::once(true).chain(self.list.iter().map(named)).collect()
     }
 
     /// The shape at the head of a record.
@@ -101,12 +107,21 @@ impl Shapes {
     }
 }
 
-/// Head of a record: the number of its shape, or 0 and the shape itself.
-pub(super) fn head(number: Option<u32>, encoded: &[u8]) -> Vec<u8> {
-    let mut head = Vec::new();
-    put_unsigned(&mut head, u64::from(number.unwrap_or(0)));
-    if number.is_none() {
-        head.extend_from_slice(encoded);
+/// How a record and the history index name a shape.
+pub(super) struct Head {
+    /// Number of the shape, 0 if it stands in the record.
+    pub(super) number: u16,
+    /// What a record begins with: the number, and for 0 the shape itself.
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Head {
+    pub(super) fn new(number: Option<u16>, encoded: &[u8]) -> Self {
+        let mut bytes = Vec::new();
+        put_unsigned(&mut bytes, u64::from(number.unwrap_or(0)));
+        if number.is_none() {
+            bytes.extend_from_slice(encoded);
+        }
+        Self { number: number.unwrap_or(0), bytes }
     }
-    head
 }

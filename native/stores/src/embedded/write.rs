@@ -9,7 +9,7 @@ use heed::RwTxn;
 use super::error::corrupt;
 use super::keys::{self, GeneratedId, SEQ_END, Seq};
 use super::record::{self, Record};
-use super::shapes::{self, ShapeRef, Shapes};
+use super::shapes::{Head, ShapeRef, Shapes};
 use super::{Core, ScopeState, Slot, unknown_scope};
 
 /// The write transaction.
@@ -43,15 +43,20 @@ impl<'a> Writer<'a> {
     }
 
     /// Head of the records of a shape, which gets a number if it has none.
-    fn shape_head(&mut self, encoded: &[u8]) -> Result<Vec<u8>> {
+    fn shape_head(&mut self, encoded: &[u8]) -> Result<Head> {
         let mut number = self.shapes.number(encoded);
         if number.is_none() && self.shapes.has_room_for(encoded) {
             number = Arc::make_mut(&mut self.shapes).push(encoded);
             if let Some(number) = number {
-                self.core.env.put(&mut self.txn, self.core.tables.shapes, &number.to_be_bytes(), encoded)?;
+                self.core.env.put(
+                    &mut self.txn,
+                    self.core.tables.shapes,
+                    &u32::from(number).to_be_bytes(),
+                    encoded,
+                )?;
             }
         }
-        Ok(shapes::head(number, encoded))
+        Ok(Head::new(number, encoded))
     }
 
     /// Position of the event with this id.
@@ -121,7 +126,7 @@ impl<'a> Writer<'a> {
     /// Stores a batch; gives the ids in order.
     pub(super) fn append(&mut self, scope: Scope, batch: &Batch) -> Result<Vec<String>> {
         let (mut state, slot) = self.scope(scope)?;
-        let heads: Vec<Vec<u8>> =
+        let heads: Vec<Head> =
             batch.shapes.iter().map(|encoded| self.shape_head(encoded)).collect::<Result<_>>()?;
         let places = self.places(&state, slot, batch)?;
         let mut generated = Vec::with_capacity(batch.items.len());
@@ -139,9 +144,10 @@ impl<'a> Writer<'a> {
                 Place::At { seq, .. } => seq,
             };
             let keeps_id = client_id.filter(|id| GeneratedId::parse(state.tag, id) != Some(seq));
-            record::assemble(seq, item.flags, &heads[item.shape], keeps_id, batch.body(i), &mut bytes);
+            let head = &heads[item.shape];
+            record::assemble(seq, item.flags, &head.bytes, keeps_id, batch.body(i), &mut bytes);
             self.store_record(slot, seq, place, &bytes)?;
-            index.history.push(keys::history_key(item.entity, item.time, seq));
+            index.history.push((keys::history_key(item.entity, item.time, seq), head.number));
             if let (Some(id), Place::Next) = (keeps_id, place) {
                 index.ids.push(keys::id_key(keys::id_hash(id), seq));
                 state.forged |= GeneratedId::parse(state.tag, id).is_some();
@@ -209,8 +215,8 @@ impl<'a> Writer<'a> {
     /// Sorted, so that each page of an index is visited once per batch.
     fn store_index(&mut self, slot: Slot, mut index: NewEntries) -> Result<()> {
         index.history.sort_unstable();
-        for key in &index.history {
-            self.core.env.put(&mut self.txn, slot.history, key, &[])?;
+        for (key, shape) in &index.history {
+            self.core.env.put(&mut self.txn, slot.history, key, &shape.to_be_bytes())?;
         }
         index.ids.sort_unstable();
         for key in &index.ids {
@@ -227,7 +233,8 @@ struct Stored {
 
 #[derive(Default)]
 struct NewEntries {
-    history: Vec<keys::HistoryKey>,
+    /// Key and number of the shape.
+    history: Vec<(keys::HistoryKey, u16)>,
     ids: Vec<keys::IdKey>,
 }
 
