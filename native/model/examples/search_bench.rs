@@ -139,13 +139,21 @@ fn main() {
     let mut arguments = std::env::args().skip(1).map(|argument| argument.parse().unwrap());
     let (items, users) = (arguments.next().unwrap_or(27_000), arguments.next().unwrap_or(40_000));
     let mut random = Random(1);
-    let parts = parts(&mut random, items, users);
+    let model = written_and_opened(&parts(&mut random, items, users));
+    for terms in [20, 100, 500] {
+        let plans: Vec<SearchPlan> = (0..300).map(|_| history(&mut random, items, terms)).collect();
+        measure(&format!("history {terms}"), &model, &plans);
+    }
+    let plans: Vec<SearchPlan> = (0..300).map(|_| history(&mut random, items, 300)).collect();
+    measure_variants(&model, &plans);
+}
 
+/// The model through its file; prints what writing and opening took.
+fn written_and_opened(parts: &ModelParts) -> Model {
     let folder = std::env::temp_dir().join(format!("arblast-search-bench-{}", std::process::id()));
     let start = Instant::now();
-    let written = model::write(&parts, std::fs::File::create(&folder).unwrap()).unwrap();
+    let written = model::write(parts, std::fs::File::create(&folder).unwrap()).unwrap();
     let write_ms = start.elapsed().as_millis();
-    drop(parts);
     let mut opened: Vec<(u128, Model)> = (0..5)
         .map(|_| {
             let start = Instant::now();
@@ -157,19 +165,19 @@ fn main() {
     opened.sort_by_key(|(time, _)| *time);
     let (open_us, model) = opened.swap_remove(0);
     println!(
-        r#"{{"items":{items},"correlators":{},"bytes":{},"write_ms":{write_ms},"open_ms":{:.1}}}"#,
+        r#"{{"items":{},"correlators":{},"bytes":{},"write_ms":{write_ms},"open_ms":{:.1}}}"#,
+        model.items(),
         model.counts().correlators,
         written.bytes,
         open_us as f64 / 1000.0
     );
+    model
+}
 
-    for terms in [20, 100, 500] {
-        let plans: Vec<SearchPlan> = (0..300).map(|_| history(&mut random, items, terms)).collect();
-        measure(&format!("history {terms}"), &model, &plans);
-    }
-    let plans: Vec<SearchPlan> = (0..300).map(|_| history(&mut random, items, 300)).collect();
+/// The same histories with conditions, boosts and pages.
+fn measure_variants(model: &Model, plans: &[SearchPlan]) {
     let with = |change: &dyn Fn(&mut SearchPlan)| {
-        let mut plans = plans.clone();
+        let mut plans = plans.to_vec();
         plans.iter_mut().for_each(change);
         plans
     };
@@ -181,28 +189,28 @@ fn main() {
         |value: &str| Clause { field: "category".to_owned(), values: vec![value.to_owned()], boost: 5.0 };
     let few = Condition::Values(category("category 55"));
     let many = Condition::Values(category("category 0"));
-    measure("history 300, dates", &model, &with(&|plan| plan.must.extend(dates.clone())));
+    measure("history 300, dates", model, &with(&|plan| plan.must.extend(dates.clone())));
     measure(
         "history 300, dates, one category of many items",
-        &model,
+        model,
         &with(&|plan| {
             plan.must.extend(dates.iter().chain([&many]).cloned());
         }),
     );
     measure(
         "history 300, dates, one category of few items",
-        &model,
+        model,
         &with(&|plan| {
             plan.must.extend(dates.iter().chain([&few]).cloned());
         }),
     );
-    measure("history 300, boost", &model, &with(&|plan| plan.should.push(category("category 3"))));
-    measure("history 300, factor", &model, &with(&|plan| plan.factors.push((many.clone(), 2.0))));
-    measure("history 300, page 100", &model, &with(&|plan| plan.from = 2000));
-    measure("history 300, es5-compat", &model, &with(&|plan| plan.scoring = Scoring::Es5Compat));
+    measure("history 300, boost", model, &with(&|plan| plan.should.push(category("category 3"))));
+    measure("history 300, factor", model, &with(&|plan| plan.factors.push((many.clone(), 2.0))));
+    measure("history 300, page 100", model, &with(&|plan| plan.from = 2000));
+    measure("history 300, es5-compat", model, &with(&|plan| plan.scoring = Scoring::Es5Compat));
     measure(
         "ranking only, dates",
-        &model,
+        model,
         &with(&|plan| {
             plan.should.clear();
             plan.must.extend(dates.clone());
@@ -210,7 +218,7 @@ fn main() {
     );
     measure(
         "ranking only, no item passes",
-        &model,
+        model,
         &with(&|plan| {
             plan.should.clear();
             plan.must.push(date("expires", |bounds| Bounds { gt: Some(1e9), ..bounds }));
