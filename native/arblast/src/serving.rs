@@ -1,6 +1,7 @@
 //! An engine that answers queries: its configuration, the histories of its app, and the model that is current.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::{EngineConfig, Query, Recommendations, Recommender};
 use events::{Kind, Scope};
@@ -14,7 +15,12 @@ use crate::models;
 pub struct Serving {
     recommender: Recommender,
     models: Models,
+    /// Members of queries that are not known, as far as they were reported.
+    reported: Mutex<BTreeSet<String>>,
 }
+
+/// Distinct unknown members that are reported: clients may send any number.
+const REPORTED_MAX: usize = 100;
 
 enum Models {
     /// Whatever was published last.
@@ -42,7 +48,7 @@ impl Serving {
         };
         let scope = Scope { app: app.id, channel: None };
         let recommender = Recommender::new(config, Arc::clone(&storage.events), scope);
-        Ok(Self { recommender, models })
+        Ok(Self { recommender, models, reported: Mutex::default() })
     }
 
     /// The configuration that queries are answered by.
@@ -82,7 +88,21 @@ impl Serving {
 
     /// Answers a query.
     pub fn recommend(&self, query: &Query) -> Result<Recommendations> {
+        self.report_unknown(query);
         Ok(self.recommender.recommend(&self.current().model, query, clock::now_ms())?)
+    }
+
+    /// Unknown members are passed over, as they always were; each is told once, for it may be a misspelt filter.
+    fn report_unknown(&self, query: &Query) {
+        if query.unknown.is_empty() {
+            return;
+        }
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        for name in &query.unknown {
+            if reported.len() < REPORTED_MAX && reported.insert(name.clone()) {
+                eprintln!("[WARN] [Query$] queries have no member \"{name}\": it is ignored");
+            }
+        }
     }
 }
 

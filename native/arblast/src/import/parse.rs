@@ -63,7 +63,11 @@ pub fn parse(block: &Block, identity: Identity, now_ms: i64) -> Parsed {
 
 /// The event of one line, or why it is none.
 fn event(line: &[u8], now: EventTime) -> Result<Event, String> {
-    Event::parse(line, now).map_err(|error| error.to_string())
+    let reason = |error: events::Error| error.to_string();
+    // Its own line is always the first: the file's line stands beside it.
+    Event::parse(line, now)
+        .map_err(reason)
+        .map_err(|text| text.strip_prefix("line 1, ").unwrap_or(&text).to_owned())
 }
 
 /// The first characters of a line, for a person to recognise it.

@@ -5,3 +5,4 @@
 mod answers;
 mod shop;
 mod training;
+mod worked;
