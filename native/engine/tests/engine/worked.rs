@@ -21,7 +21,10 @@ const WORKED: [(&str, [&[&str]; 3]); 6] = [
 #[test]
 fn the_hand_made_data_gives_the_worked_model() {
     let Some(folder) = hand_made() else {
-        println!("SKIPPED: ../shared/data/ur-handmade is not beside this checkout");
+        // Not a print macro: the test runner would swallow it.
+        use std::io::Write as _;
+        let _ =
+            writeln!(std::io::stderr(), "SKIPPED: ../shared/data/ur-handmade is not beside this checkout");
         return;
     };
     let model = trained(&folder);
