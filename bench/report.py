@@ -4,6 +4,7 @@ import datetime
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 
@@ -18,14 +19,15 @@ def versions():
     import pyarrow
     import scipy
     rustc = subprocess.run(["rustc", "--version"], capture_output=True, text=True).stdout.strip()
-    return f"{rustc}, Python {platform.python_version()}, numpy {numpy.__version__}, scipy {scipy.__version__}, pyarrow {pyarrow.__version__}"
+    commit = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True).stdout.strip()
+    return f"Commit {commit}, {rustc}, Python {platform.python_version()}, numpy {numpy.__version__}, scipy {scipy.__version__}, pyarrow {pyarrow.__version__}"
 
 
 def table(rows):
-    """Markdown; one table per set of columns."""
-    head = list(rows[0])
+    """Markdown, with all columns of all rows."""
+    head = list(dict.fromkeys(column for row in rows for column in row))
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    return lines + ["| " + " | ".join(str(row[column]) for column in head) + " |" for row in rows]
+    return lines + ["| " + " | ".join(str(row.get(column, "")) for column in head) + " |" for row in rows]
 
 
 def best(rows):
@@ -51,8 +53,8 @@ def main(lines, results, size):
         rows = best(rows) if all("wall_s" in row for row in rows) and len(rows) > 1 else rows
         text += [f"## {bench}", "", *table(rows), ""]
     print("\n".join(text))
-    host = f"{platform.machine()}-{cores}-cores"
-    with open(os.path.join(results, f"{datetime.date.today()}-{host}.md"), "w") as out:
+    cpu = "-".join(re.findall("[a-z0-9]+", re.sub(r"\(.*?\)|processor|cpu", "", processor().lower())))
+    with open(os.path.join(results, f"{datetime.date.today()}-{cpu}-{cores}-cores.md"), "w") as out:
         out.write("\n".join(text))
 
 

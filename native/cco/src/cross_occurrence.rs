@@ -1,15 +1,17 @@
 //! AᵀB by rows: count, test, keep the strongest. The product is never materialised.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::correlators::Correlators;
-use crate::counting::{Column, GROUP, Rows};
-use crate::frequency::ByFrequency;
+use crate::counting::{Column, GROUP, Rows, Runs};
+use crate::frequency::{ByFrequency, Class};
 use crate::interactions::{Error, Interactions};
-use crate::llr::LlrTable;
-use crate::row_test::RowTest;
+use crate::llr::{LlrTable, Margin};
+use crate::pairs::{self, Partners};
+use crate::row_test::{Bounds, RowTest};
 use crate::strongest::Strongest;
+use crate::threads::in_turn;
 
 /// What makes a correlator.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,16 +30,17 @@ impl Default for Params {
     }
 }
 
+/// Called with (rows done, rows in all), from any thread.
+pub(crate) type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);
+
 /// A primary matrix A and another B over the same users, prepared for counting AᵀB.
 ///
-/// Holds a copy of both (A by columns), 6 to 8 bytes per cell in all; a running block adds one row of counters.
+/// Holds a copy of both (A by columns), 6 to 10 bytes per cell in all; a running block adds one row of counters.
 #[derive(Debug)]
 pub struct CrossOccurrence {
     params: Params,
     table: LlrTable,
-    /// Row a is `users[offsets[a]..offsets[a + 1]]`: where their rows start in `rows`, ascending.
-    offsets: Vec<usize>,
-    users: Vec<u32>,
+    columns: Columns,
     /// Users of each thing of A.
     counts: Vec<u32>,
     rows: AnyRows,
@@ -52,8 +55,19 @@ enum AnyRows {
     Wide(Rows<u32>),
 }
 
-/// What a block needs besides the inputs: one row.
-struct Scratch {
+/// A by things. Column a is `offsets[a]..offsets[a + 1]` of the others.
+#[derive(Debug)]
+struct Columns {
+    offsets: Vec<usize>,
+    /// Where the rows of its users start in the rows of B, ascending.
+    users: Vec<u32>,
+    /// If AᵀA may go by pairs, how many groups of these rows reach to the thing; otherwise empty.
+    reach: Vec<u16>,
+}
+
+/// What a thread needs besides the inputs: one row.
+pub(crate) struct Scratch {
+    runs: Runs,
     bytes: Vec<u8>,
     shorts: Vec<u16>,
     words: Vec<u32>,
@@ -66,6 +80,17 @@ impl CrossOccurrence {
     /// # Errors
     /// [`Error::Keys`] unless both have the same number of users.
     pub fn new(primary: &Interactions, other: Option<&Interactions>, params: Params) -> Result<Self, Error> {
+        let by_pairs = other.is_none() && pairs::pay(primary);
+        Self::prepared(primary, other, params, by_pairs)
+    }
+
+    /// As `new`; AᵀA goes by pairs if that is wanted and its memory suffices.
+    pub(crate) fn prepared(
+        primary: &Interactions,
+        other: Option<&Interactions>,
+        params: Params,
+        by_pairs: bool,
+    ) -> Result<Self, Error> {
         let same = other.is_none();
         let other = other.unwrap_or(primary);
         if other.users() != primary.users() {
@@ -75,19 +100,17 @@ impl CrossOccurrence {
         let table = LlrTable::new(u64::from(primary.users()));
         let things = ByFrequency::new(other, &table);
         let ranks = things.ranks(other.things());
-        let order = by_length(other);
-        let narrow = things.len() + GROUP <= usize::from(u16::MAX) + 1;
-        let (rows, starts) = if narrow {
-            let (rows, starts) = Rows::new(other, &order, &ranks, things.len());
-            (AnyRows::Narrow(rows), starts)
-        } else {
-            let (rows, starts) = Rows::new(other, &order, &ranks, things.len());
-            (AnyRows::Wide(rows), starts)
-        };
         let counts = primary.thing_counts();
+        let by_pairs = by_pairs && pairs::fit(things.len(), params.max_correlators as usize);
+        let (rows, columns) = if things.len() + GROUP <= usize::from(u16::MAX) + 1 {
+            let (rows, columns) = arrange(primary, &counts, other, &things, &ranks, by_pairs);
+            (AnyRows::Narrow(rows), columns)
+        } else {
+            let (rows, columns) = arrange(primary, &counts, other, &things, &ranks, by_pairs);
+            (AnyRows::Wide(rows), columns)
+        };
         let own_ranks = if same { ranks } else { Vec::new() };
-        let (offsets, users) = transpose(primary, &counts, &order, &starts);
-        Ok(Self { params, table, offsets, users, counts, rows, things, own_ranks })
+        Ok(Self { params, table, columns, counts, rows, things, own_ranks })
     }
 
     /// Number of rows: things of the primary matrix.
@@ -105,70 +128,154 @@ impl CrossOccurrence {
     }
 
     /// All rows on `threads` threads. `progress` is called with (rows done, rows in all), from any thread.
+    ///
+    /// Where AᵀA takes much counting it goes by pairs of things, each counted once. Meanwhile that holds the strongest of
+    /// all things, 1 KB each for K = 50, shared by the threads; if these exceed 256 MB, it goes by rows all the same.
     #[must_use]
     pub fn all(&self, threads: usize, progress: &(dyn Fn(u64, u64) + Sync)) -> Correlators {
-        let threads = threads.max(1);
-        let total = u64::from(self.rows());
-        let size = (self.counts.len() / (threads * 32)).clamp(1, 1024);
-        let (next, done) = (AtomicUsize::new(0), AtomicU64::new(0));
-        let work = || {
-            let mut scratch = self.scratch();
-            let mut blocks = Vec::new();
-            loop {
-                let block = next.fetch_add(1, Ordering::Relaxed);
-                let rows = (block * size)..self.counts.len().min((block + 1) * size);
-                if rows.is_empty() {
-                    return blocks;
-                }
+        if !self.columns.reach.is_empty() {
+            return pairs::all(self, threads, progress);
+        }
+        let (rows, total) = (self.counts.len(), u64::from(self.rows()));
+        let size = (rows / (threads.max(1) * 32)).clamp(1, 1024);
+        let done = AtomicU64::new(0);
+        let blocks = in_turn(
+            threads,
+            rows.div_ceil(size),
+            || self.scratch(),
+            |scratch, block| {
+                let rows = (block * size)..rows.min((block + 1) * size);
                 let count = rows.len() as u64;
-                blocks.push((block, self.rows_into(narrow(&rows), &mut scratch)));
+                let correlators = self.rows_into(narrow(&rows), scratch);
                 progress(done.fetch_add(count, Ordering::Relaxed) + count, total);
-            }
-        };
-        let mut blocks = on_threads(threads, &work);
-        blocks.sort_unstable_by_key(|&(block, _)| block);
-        Correlators::concat(blocks.into_iter().map(|(_, correlators)| correlators))
+                correlators
+            },
+        );
+        Correlators::concat(blocks)
     }
 
-    fn scratch(&self) -> Scratch {
-        let strongest = Strongest::new(self.params.max_correlators as usize);
-        Scratch { bytes: Vec::new(), shorts: Vec::new(), words: Vec::new(), strongest }
+    /// The columns of B.
+    pub(crate) fn things(&self) -> &ByFrequency {
+        &self.things
+    }
+
+    /// Of AᵀA, where a thing is in [`things`](Self::things), if it is.
+    pub(crate) fn rank(&self, thing: usize) -> Option<usize> {
+        self.own_ranks.get(thing).filter(|_| self.counts[thing] > 0).map(|&rank| rank as usize)
+    }
+
+    /// LLR that counts.
+    pub(crate) fn least(&self) -> f64 {
+        self.params.min_llr.map_or(0.0, |least| least.max(0.0))
+    }
+
+    /// Counts of a thing with this margin with one of a class that reach an LLR.
+    pub(crate) fn bounds(&self, margin: Margin, class: &Class, floor: f64) -> Bounds {
+        Bounds::new(&self.table, margin, class, floor, self.params.positive_only)
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.params.max_correlators as usize
+    }
+
+    pub(crate) fn scratch(&self) -> Scratch {
+        let strongest = Strongest::new(self.limit());
+        Scratch { runs: Runs::default(), bytes: Vec::new(), shorts: Vec::new(), words: Vec::new(), strongest }
     }
 
     fn rows_into(&self, rows: Range<u32>, scratch: &mut Scratch) -> Correlators {
         let mut correlators = Correlators::new();
         for row in rows.start..rows.end.min(self.rows()) {
             match &self.rows {
-                AnyRows::Narrow(matrix) => self.row(row, matrix, scratch),
-                AnyRows::Wide(matrix) => self.row(row, matrix, scratch),
+                AnyRows::Narrow(matrix) => self.row(row as usize, None, matrix, scratch),
+                AnyRows::Wide(matrix) => self.row(row as usize, None, matrix, scratch),
             }
             correlators.push_row(scratch.strongest.finish().iter().copied());
         }
         correlators
     }
 
-    /// Leaves the strongest of a row in `scratch.strongest`.
-    fn row<C: Column>(&self, row: u32, matrix: &Rows<C>, scratch: &mut Scratch) {
-        let index = row as usize;
-        let users = &self.users[self.offsets[index]..self.offsets[index + 1]];
-        let count = self.counts[index];
-        scratch.strongest.restart(self.params.min_llr.filter(|least| !least.is_nan()).unwrap_or(0.0));
+    /// What may be the strongest of a thing of AᵀA, among those of lower rank; offers the thing to them.
+    pub(crate) fn beginning<'a>(
+        &self,
+        rank: usize,
+        partners: &Partners<'_>,
+        scratch: &'a mut Scratch,
+    ) -> &'a [(u32, f64)] {
+        let thing = self.things.ranked[rank].thing as usize;
+        match &self.rows {
+            AnyRows::Narrow(matrix) => self.row(thing, Some(partners), matrix, scratch),
+            AnyRows::Wide(matrix) => self.row(thing, Some(partners), matrix, scratch),
+        }
+        scratch.strongest.candidates()
+    }
+
+    /// Leaves the strongest of a row in `scratch.strongest`. If there are partners, it ends before the thing itself.
+    fn row<C: Column>(
+        &self,
+        row: usize,
+        partners: Option<&Partners<'_>>,
+        matrix: &Rows<C>,
+        scratch: &mut Scratch,
+    ) {
+        let column = self.columns.offsets[row]..self.columns.offsets[row + 1];
+        let users = &self.columns.users[column.clone()];
+        let own = self.rank(row);
+        let end = match partners {
+            Some(_) => {
+                scratch.runs.beginnings(users, &self.columns.reach[column]);
+                own.unwrap_or(0)
+            }
+            None => {
+                scratch.runs.whole(matrix, users);
+                self.things.len()
+            }
+        };
+        scratch.strongest.restart(partners.map_or(self.least(), Partners::floor_of_row));
         let test = RowTest {
             table: &self.table,
             things: &self.things,
-            margin: self.table.margin(u64::from(count)),
-            own: self.own_ranks.get(index).map(|&rank| rank as usize).filter(|_| count > 0),
+            margin: self.table.margin(u64::from(self.counts[row])),
+            end,
+            own,
             positive_only: self.params.positive_only,
-            limit: self.params.max_correlators as usize,
+            limit: self.limit(),
             strongest: &mut scratch.strongest,
+            partners,
         };
         // A counter reaches at most the number of users of the row.
-        match count {
-            0..0x100 => test.run(matrix, users, &mut scratch.bytes),
-            0x100..0x1_0000 => test.run(matrix, users, &mut scratch.shorts),
-            _ => test.run(matrix, users, &mut scratch.words),
+        match self.counts[row] {
+            0..0x100 => test.run(matrix, &scratch.runs, &mut scratch.bytes),
+            0x100..0x1_0000 => test.run(matrix, &scratch.runs, &mut scratch.shorts),
+            _ => test.run(matrix, &scratch.runs, &mut scratch.words),
         }
     }
+}
+
+/// B by users and A by things.
+fn arrange<C: Column>(
+    primary: &Interactions,
+    counts: &[u32],
+    other: &Interactions,
+    things: &ByFrequency,
+    ranks: &[u32],
+    by_pairs: bool,
+) -> (Rows<C>, Columns) {
+    let order = by_length(other);
+    let (mut rows, starts) = Rows::new(other, &order, things.len());
+    let (offsets, users) = transpose(primary, counts, &order, &starts);
+    let mut reach = Vec::new();
+    if by_pairs && rows.longest() <= usize::from(u16::MAX) {
+        reach.resize(users.len(), 0);
+        let mut filled = vec![0; rows.len()];
+        for (rank, ranked) in things.ranked.iter().enumerate() {
+            let column = offsets[ranked.thing as usize]..offsets[ranked.thing as usize + 1];
+            rows.push(rank, &users[column.clone()], &mut filled, &mut reach[column]);
+        }
+    } else {
+        rows.fill(other, &order, &starts, ranks);
+    }
+    (rows, Columns { offsets, users, reach })
 }
 
 /// Users with rows, longest first: neighbours have equally many groups, so the processor foresees where a row ends.
@@ -217,21 +324,6 @@ fn compact(starts: Vec<usize>, ends: &[usize], mut users: Vec<u32>) -> (Vec<usiz
     offsets.push(kept);
     users.truncate(kept);
     (offsets, users)
-}
-
-/// The results of `work` on several threads, the calling one included.
-fn on_threads<T: Send>(threads: usize, work: &(dyn Fn() -> Vec<T> + Sync)) -> Vec<T> {
-    std::thread::scope(|scope| {
-        let helpers: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let mut results = work();
-        for helper in helpers {
-            match helper.join() {
-                Ok(more) => results.extend(more),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        results
-    })
 }
 
 /// Row numbers are below [`CrossOccurrence::rows`].

@@ -39,7 +39,7 @@ pub(crate) struct Block {
 }
 
 /// Ranks of a block.
-const BLOCK: usize = 64;
+pub(crate) const BLOCK: usize = 64;
 
 /// Things of a class differ by less than one part in this.
 const CLASS_SPREAD: u64 = 8;
@@ -58,6 +58,11 @@ impl ByFrequency {
     /// How many things occur.
     pub fn len(&self) -> usize {
         self.ranked.len()
+    }
+
+    /// How many blocks have a rank below this one.
+    pub fn blocks_before(&self, rank: usize) -> usize {
+        self.blocks.partition_point(|block| block.ranks.start < rank)
     }
 
     /// The rank of each of `things` things; 0 for those that do not occur.

@@ -13,10 +13,12 @@ mod cross_occurrence;
 mod frequency;
 mod interactions;
 mod llr;
+mod pairs;
 mod prefetch;
 mod row_test;
 mod sample;
 mod strongest;
+mod threads;
 
 pub use correlators::Correlators;
 pub use cross_occurrence::{CrossOccurrence, Params};

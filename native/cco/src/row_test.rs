@@ -3,72 +3,88 @@
 //! For given margins LLR falls with the count up to the one expected by chance, and rises from there. So the least LLR
 //! that still matters gives two bounds on the count, and all between them is passed over many counters at a time.
 
-use crate::counting::{Column, Counter, GROUP, Rows};
-use crate::frequency::{ByFrequency, Class, Ranked};
+use crate::counting::{Column, Counter, GROUP, Rows, Runs};
+use crate::frequency::{BLOCK, Block, ByFrequency, Class, Ranked};
 use crate::llr::{LlrTable, Margin};
+use crate::pairs::Partners;
 use crate::strongest::Strongest;
 
-/// A row of a thing that `margin.count` users have.
+/// A row of a thing that `margin.count` users have, or its beginning.
 pub(crate) struct RowTest<'a> {
     pub table: &'a LlrTable,
     pub things: &'a ByFrequency,
     pub margin: Margin,
+    /// Things from this rank on are not looked at.
+    pub end: usize,
     /// Rank of the thing that must not correlate, for it is the row's own.
     pub own: Option<usize>,
     pub positive_only: bool,
     pub limit: usize,
     pub strongest: &'a mut Strongest,
+    /// If each pair is looked at once, who else wants it.
+    pub partners: Option<&'a Partners<'a>>,
 }
 
 /// Counts worth a look: 1..=low and from high on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Bounds {
-    low: u32,
-    high: u32,
+pub(crate) struct Bounds {
+    pub low: u32,
+    pub high: u32,
 }
 
 /// With fewer cells than one in so many things, a row is drained cell by cell, for a scan of all things would cost more.
 const SPARSE: usize = 16;
 
 impl RowTest<'_> {
-    /// Counts the rows that start there and offers what may be strong. Leaves the counters clear.
-    pub fn run<C: Column, N: Counter>(mut self, matrix: &Rows<C>, starts: &[u32], counters: &mut Vec<N>) {
-        let things = self.things.len();
-        counters.resize(things + GROUP, N::default());
-        let cells = matrix.count(starts, counters);
+    /// Counts the rows and offers what may be strong. Leaves the counters clear.
+    pub fn run<C: Column, N: Counter>(mut self, matrix: &Rows<C>, runs: &Runs, counters: &mut Vec<N>) {
+        counters.resize(self.things.len() + GROUP, N::default());
+        matrix.count(runs, counters);
         if let Some(own) = self.own {
             counters[own] = N::default();
         }
-        if cells < things / SPARSE {
-            let mut bounds = self.all_bounds();
-            matrix.drain(starts, counters, |rank, count| self.look(rank, count, &mut bounds));
+        if runs.cells() < self.end / SPARSE {
+            let mut bounds = vec![None; self.things.classes.len()];
+            matrix.drain(runs, counters, |rank, count| self.look(rank, count, &mut bounds));
         } else {
-            self.scan(&counters[..things]);
+            match self.partners {
+                Some(partners) => self.scan(counters, Some(partners.wanted())),
+                None => self.scan(counters, None),
+            }
             counters.fill(N::default());
         }
     }
 
     /// First the greatest count of each block: the best K of them already give a floor near the final one.
-    fn scan<N: Counter>(&mut self, counters: &[N]) {
-        let blocks = &self.things.blocks;
-        let greatest: Vec<u32> =
-            blocks.iter().map(|block| N::greatest(&counters[block.ranks.clone()])).collect();
+    fn scan<N: Counter>(&mut self, counters: &[N], wanted: Option<&[u16]>) {
+        let things = self.things;
+        let ranks = |block: &Block| block.ranks.start..block.ranks.end.min(self.end);
+        let blocks = &things.blocks[..things.blocks_before(self.end)];
+        let greatest: Vec<u32> = blocks.iter().map(|block| N::greatest(&counters[ranks(block)])).collect();
         self.raise_floor(&greatest);
         let mut class = usize::MAX;
         let mut bounds = Bounds::EVERYTHING;
         for (block, &greatest) in blocks.iter().zip(&greatest) {
+            let ranks = block.ranks.start..block.ranks.end.min(self.end);
+            let counters = &counters[ranks.clone()];
             if block.class != class {
                 class = block.class;
-                bounds = self.bounds(&self.things.classes[class]);
+                bounds = self.bounds(&things.classes[class]);
             }
-            if greatest < bounds.high && bounds.low == 0 {
+            let wanted = wanted.map(|wanted| &wanted[ranks.clone()]);
+            let nobody = greatest < bounds.high && bounds.low == 0;
+            if nobody && wanted.is_none_or(|wanted| !N::any_reaches(counters, wanted)) {
                 continue;
             }
-            for (rank, count) in block.ranks.clone().zip(&counters[block.ranks.clone()]) {
-                let count = count.get();
-                if bounds.admit(count) && self.offer(rank, count) {
-                    bounds = self.bounds(&self.things.classes[class]);
-                }
+            let mut hits = [0_u8; BLOCK];
+            let found = hits_of(counters, wanted, bounds, &mut hits);
+            let mut rose = false;
+            for &hit in &hits[..found] {
+                let hit = usize::from(hit);
+                rose |= self.offer(ranks.start + hit, counters[hit].get());
+            }
+            if rose {
+                bounds = self.bounds(&things.classes[class]);
             }
         }
     }
@@ -90,11 +106,17 @@ impl RowTest<'_> {
         self.strongest.raise_floor(least - self.table.rounding());
     }
 
-    /// As `scan`, for a single counter. Fill columns have no rank.
-    fn look(&mut self, rank: usize, count: u32, bounds: &mut Vec<Bounds>) {
-        let Some(ranked) = self.things.ranked.get(rank) else { return };
-        if bounds[ranked.class as usize].admit(count) && self.offer(rank, count) {
-            *bounds = self.all_bounds();
+    /// As `scan`, for a single counter. Fill columns have no rank. `bounds` are those of the classes, as far as known.
+    fn look(&mut self, rank: usize, count: u32, bounds: &mut [Option<Bounds>]) {
+        let Some(ranked) = self.things.ranked[..self.end].get(rank) else { return };
+        let class = ranked.class as usize;
+        let known = match bounds[class] {
+            Some(bounds) => bounds,
+            None => *bounds[class].insert(self.bounds(&self.things.classes[class])),
+        };
+        let wanted = self.partners.is_some_and(|partners| count >= u32::from(partners.wanted()[rank]));
+        if (known.admit(count) || wanted) && self.offer(rank, count) {
+            bounds.fill(None);
         }
     }
 
@@ -105,44 +127,70 @@ impl RowTest<'_> {
         if self.positive_only && both * self.table.users() <= self.margin.count * margin.count {
             return false;
         }
-        self.strongest.offer(thing, self.table.llr(both, self.margin, margin))
-    }
-
-    fn all_bounds(&self) -> Vec<Bounds> {
-        self.things.classes.iter().map(|class| self.bounds(class)).collect()
-    }
-
-    /// Bounds that hold for every thing of a class, at the present floor.
-    ///
-    /// Above the expected count LLR falls with the frequency of the thing, below it rises; so the least frequent thing
-    /// bounds the one side and the most frequent the other. Where a count does not fit that thing, the nearest frequency
-    /// that it fits takes its place: then one set contains the other (or its complement), and LLR is as monotone.
-    fn bounds(&self, class: &Class) -> Bounds {
-        let floor = self.strongest.floor() - self.table.rounding();
-        if floor <= 0.0 {
-            return Bounds::EVERYTHING;
+        let llr = self.table.llr(both, self.margin, margin);
+        if let Some(partners) = self.partners {
+            partners.offer(rank, llr);
         }
-        let (own, users) = (self.margin.count, self.table.users());
-        let reaches = |both: u64, frequency: u64| {
-            self.table.llr(both, self.margin, self.table.margin(frequency)) >= floor
-        };
-        let above = own * class.least.count / users + 1;
-        let high = first(above.min(own), own.min(class.most.count) + 1, |both| {
-            reaches(both, class.least.count.max(both))
-        });
-        let below = if self.positive_only { 0 } else { (own * class.most.count).div_ceil(users) };
-        let low = first(1, below.max(1), |both| !reaches(both, class.most.count.min(users - own + both))) - 1;
-        let high = if high > own.min(class.most.count) { u32::MAX } else { narrow(high) };
-        Bounds { low: narrow(low), high }
+        self.strongest.offer(thing, llr)
     }
+
+    fn bounds(&self, class: &Class) -> Bounds {
+        Bounds::new(self.table, self.margin, class, self.strongest.floor(), self.positive_only)
+    }
+}
+
+/// The places in a block that are worth a look, and how many. Without a jump that the processor could guess wrong.
+#[inline]
+fn hits_of<N: Counter>(
+    counters: &[N],
+    wanted: Option<&[u16]>,
+    bounds: Bounds,
+    hits: &mut [u8; BLOCK],
+) -> usize {
+    let mut found = 0;
+    let mut place = 0_u8;
+    let mut note = |hit: bool| {
+        hits[found & (BLOCK - 1)] = place;
+        found += usize::from(hit);
+        place = place.wrapping_add(1);
+    };
+    match wanted {
+        None => counters.iter().for_each(|count| note(bounds.admit(count.get()))),
+        Some(wanted) => std::iter::zip(counters, wanted).for_each(|(count, &wanted)| {
+            note(bounds.admit(count.get()) | (count.get() >= u32::from(wanted)))
+        }),
+    }
+    found
 }
 
 impl Bounds {
     const EVERYTHING: Self = Self { low: u32::MAX, high: 1 };
 
+    /// Bounds for a thing with this margin that hold for every thing of a class.
+    ///
+    /// Above the expected count LLR falls with the frequency of the thing, below it rises; so the least frequent thing
+    /// bounds the one side and the most frequent the other. Where a count does not fit that thing, the nearest frequency
+    /// that it fits takes its place: then one set contains the other (or its complement), and LLR is as monotone.
+    pub fn new(table: &LlrTable, own: Margin, class: &Class, floor: f64, positive_only: bool) -> Self {
+        let floor = floor - table.rounding();
+        if floor <= 0.0 {
+            return Self::EVERYTHING;
+        }
+        let reaches = |both: u64, frequency: u64| table.llr(both, own, table.margin(frequency)) >= floor;
+        let (own, users) = (own.count, table.users());
+        let above = own * class.least.count / users + 1;
+        let high = first(above.min(own), own.min(class.most.count) + 1, |both| {
+            reaches(both, class.least.count.max(both))
+        });
+        let below = if positive_only { 0 } else { (own * class.most.count).div_ceil(users) };
+        let low = first(1, below.max(1), |both| !reaches(both, class.most.count.min(users - own + both))) - 1;
+        let high = if high > own.min(class.most.count) { u32::MAX } else { narrow(high) };
+        Self { low: narrow(low), high }
+    }
+
     #[inline]
     fn admit(self, count: u32) -> bool {
-        count.wrapping_sub(1) < self.low || count >= self.high
+        (count.wrapping_sub(1) < self.low) | (count >= self.high)
     }
 }
 
