@@ -14,6 +14,7 @@ mod items;
 pub mod itemsimilarity;
 mod members;
 mod plan;
+mod prune;
 mod query;
 mod ranking;
 mod recommend;
@@ -28,6 +29,7 @@ pub use config::{
 pub use error::{Error, Result};
 pub use explain::{Explained, Reason, Reasons};
 pub use members::Problem;
+pub use prune::{PruneOptions, PruneReport, Pruned, prune};
 pub use query::{DateRange, Effect, HistoryEvent, Query, QueryError, RangeRule, Rule};
 pub use recommend::{Recommendation, Recommendations, Recommender};
 pub use train::{IndicatorReport, Observer, TrainOptions, TrainReport, Trained, train};

@@ -1,4 +1,4 @@
-//! Which events training counts: the event window as a read filter. Nothing is removed from the store.
+//! Which events count: the event window, a filter when training reads, a measure when the store is pruned.
 
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
@@ -52,6 +52,19 @@ impl Window {
         self.young(event) && self.newest.as_ref().is_none_or(chosen)
     }
 
+    /// Is the event not to be counted because of its age?
+    pub fn is_past(&self, event: &EventRef<'_>) -> bool {
+        !self.young(event)
+    }
+
+    /// Is a newer one of equal events known? Unlike those that the window does not hold, an event that came after
+    /// [`learn`](Self::learn) has none.
+    pub fn has_newer_twin(&self, event: &EventRef<'_>) -> bool {
+        let own = (event.event_time.millis, hash(event.event_id));
+        let kept = self.newest.as_ref().and_then(|newest| newest.get(&content(event)));
+        kept.is_some_and(|kept| *kept > own)
+    }
+
     fn young(&self, event: &EventRef<'_>) -> bool {
         self.after_ms.is_none_or(|after| event.event_time.millis > after)
     }
@@ -59,12 +72,12 @@ impl Window {
 
 /// 128 bits of everything but id and times: two distinct events collide with probability 2⁻¹²⁸.
 fn content(event: &EventRef<'_>) -> u128 {
-    let parts =
-        (event.event, event.entity_type, event.entity_id, event.target, event.properties, event.pr_id);
+    let what = (event.event, event.entity_type, event.entity_id, event.target);
+    let parts = (what, event.properties, event.pr_id, event.tags);
     u128::from(hash((0u8, parts))) << 64 | u128::from(hash((1u8, parts)))
 }
 
-fn hash(value: impl Hash) -> u64 {
+pub(crate) fn hash(value: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);
     hasher.finish()

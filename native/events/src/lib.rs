@@ -20,6 +20,6 @@ pub use event::{Entity, Event, EventRef, EventTexts};
 pub use json::Json;
 pub use memory::MemoryStore;
 pub use registry::{AccessKey, App, Channel, EngineInstance, InstanceStatus, NewApp, Registry};
-pub use store::{EventFilter, EventStore, Scope, Visit};
+pub use store::{EventFilter, EventStore, EventVersion, Scope, Visit};
 pub use time::EventTime;
 pub use validate::{MAX_EVENT_BYTES, MAX_NAME_BYTES};

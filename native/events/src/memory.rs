@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
 use crate::{
-    AccessKey, App, Channel, EngineInstance, Error, Event, EventFilter, EventStore, EventTexts, Kind, NewApp,
-    Registry, Result, Scope, Visit,
+    AccessKey, App, Channel, EngineInstance, Error, Event, EventFilter, EventStore, EventTexts, EventVersion,
+    Kind, NewApp, Registry, Result, Scope, Visit,
 };
 
 /// Keeps everything in memory, in plain maps under one lock; nothing is durable.
@@ -33,7 +33,7 @@ impl MemoryStore {
         Self::default()
     }
 
-    /// A panic of another thread leaves no half-made change behind: each is one insert or removal.
+    /// Nothing panics between the parts of a change, so that a panic of another thread leaves none half-made.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -60,6 +60,23 @@ fn visit_all(events: &[Event], visit: Visit<'_>) {
 }
 
 impl State {
+    fn scope(&mut self, scope: Scope) -> Result<&mut BTreeMap<String, Event>> {
+        let unknown = || Error::new(Kind::NotFound, format!("{scope:?} is not initialised"));
+        self.events.get_mut(&scope).ok_or_else(unknown)
+    }
+
+    fn append(&mut self, scope: Scope, events: &[Event]) -> Result<Vec<String>> {
+        self.scope(scope)?;
+        let mut ids = Vec::with_capacity(events.len());
+        for event in events {
+            let id = event.event_id.clone().unwrap_or_else(|| self.generate_id(scope));
+            let event = Event { event_id: Some(id.clone()), ..event.clone() };
+            self.scope(scope)?.insert(id.clone(), event);
+            ids.push(id);
+        }
+        Ok(ids)
+    }
+
     /// A new event id: 32 hexadecimal digits.
     fn generate_id(&mut self, scope: Scope) -> String {
         loop {
@@ -84,18 +101,7 @@ impl EventStore for MemoryStore {
     }
 
     fn append(&self, scope: Scope, events: &[Event]) -> Result<Vec<String>> {
-        let mut state = self.state();
-        if !state.events.contains_key(&scope) {
-            return Err(Error::new(Kind::NotFound, format!("{scope:?} is not initialised")));
-        }
-        let mut ids = Vec::with_capacity(events.len());
-        for event in events {
-            let id = event.event_id.clone().unwrap_or_else(|| state.generate_id(scope));
-            let event = Event { event_id: Some(id.clone()), ..event.clone() };
-            state.events.entry(scope).or_default().insert(id.clone(), event);
-            ids.push(id);
-        }
-        Ok(ids)
+        self.state().append(scope, events)
     }
 
     fn get(&self, scope: Scope, event_id: &str) -> Result<Option<Event>> {
@@ -112,6 +118,25 @@ impl EventStore for MemoryStore {
         let before = events.len();
         events.retain(|_, event| event.entity.kind != entity_type || event.entity.id != entity_id);
         Ok((before - events.len()) as u64)
+    }
+
+    fn replace(&self, scope: Scope, old: &[EventVersion], new: &[Event]) -> Result<bool> {
+        let mut state = self.state();
+        let events = state.scope(scope)?;
+        let seen = |version: &EventVersion| {
+            events.get(&version.id).is_some_and(|event| {
+                (event.event_time.millis, event.creation_time.millis)
+                    == (version.event_time, version.creation_time)
+            })
+        };
+        if !old.iter().all(seen) {
+            return Ok(false);
+        }
+        for version in old {
+            events.remove(&version.id);
+        }
+        state.append(scope, new)?;
+        Ok(true)
     }
 
     fn find(&self, scope: Scope, filter: &EventFilter, visit: Visit<'_>) -> Result<()> {

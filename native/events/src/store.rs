@@ -55,6 +55,28 @@ impl EventFilter {
     }
 }
 
+/// An event as it was seen. The same id may stand for another event later, with another creation time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EventVersion {
+    /// Id of the event.
+    pub id: String,
+    /// Its event time, ms.
+    pub event_time: i64,
+    /// Its creation time, ms.
+    pub creation_time: i64,
+}
+
+impl EventVersion {
+    /// The version that was lent.
+    pub fn of(event: &EventRef<'_>) -> Self {
+        Self {
+            id: event.event_id.to_owned(),
+            event_time: event.event_time.millis,
+            creation_time: event.creation_time.millis,
+        }
+    }
+}
+
 /// Called per event; `Break` ends the visit early, without an error. It may read from the same store, but not write.
 pub type Visit<'a> = &'a mut dyn FnMut(&EventRef<'_>) -> ControlFlow<()>;
 
@@ -78,6 +100,11 @@ pub trait EventStore: Send + Sync {
 
     /// Deletes durably everything that this entity did or that was set on it (not events that target it); gives the number.
     fn delete_entity(&self, scope: Scope, entity_type: &str, entity_id: &str) -> Result<u64>;
+
+    /// Removes all of `old` and stores all of `new` as [`append`](Self::append) does, durably, both or nothing. Gives
+    /// `false` and does nothing unless every event of `old` is still there as it was seen: whoever decides on what he
+    /// read takes nothing away that came after.
+    fn replace(&self, scope: Scope, old: &[EventVersion], new: &[Event]) -> Result<bool>;
 
     /// Visits matching events by (`event_time`, `creation_time`, `event_id`), descending when `reversed`.
     /// With `entity_type` and `entity_id` set this is an index lookup: the history of an entity.

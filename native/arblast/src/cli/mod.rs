@@ -15,6 +15,7 @@ mod import;
 mod itemsimilarity;
 mod models;
 mod progress;
+mod prune;
 mod query;
 mod refused;
 mod rollback;
@@ -150,6 +151,8 @@ enum Engine {
     Check(check::Args),
     /// Make a model from the events of the engine's app
     Train(train::Args),
+    /// Remove the events that the engine's eventWindow leaves out, for good
+    Prune(prune::Args),
     /// Answer queries over HTTP
     Deploy(deploy::Args),
     /// Stop a query server
@@ -195,6 +198,7 @@ fn run_engine(command: Engine, context: &Context) -> Result<()> {
         Engine::Build(args) => build::run(&args, context),
         Engine::Check(args) => check::run(args, context),
         Engine::Train(args) => train::run(args, context),
+        Engine::Prune(args) => prune::run(&args, context),
         Engine::Deploy(args) => deploy::run(args, context.clone()),
         Engine::Undeploy(args) => undeploy::run(&args, context),
         Engine::Query(args) => query::run(&args, context),

@@ -4,14 +4,15 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use engine::{Observer, TrainOptions, TrainReport};
-use events::EventTime;
 use events::json::Object;
+use events::{EventTime, Json};
 use indicatif::ProgressBar;
 
 use super::Context;
 use super::console::Console;
 use super::context::EngineFile;
 use super::progress::{self, grouped};
+use super::prune;
 use crate::clock;
 use crate::failure::Result;
 use crate::jobs::{Published, TrainJob, described};
@@ -93,13 +94,17 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
         options,
         force: args.force,
     };
+    if engine.config.window.prune_store {
+        console.info(LOGGER, "pruneStore: first removes from the store what eventWindow leaves out.");
+    }
     let stages = Stages::new(console, context.passed().memory_bytes_max);
     let published = job.run(&stages)?;
     conclude(console, &engine, &published, &stages.finish());
     Ok(())
 }
 
-fn time(text: &str) -> std::result::Result<i64, String> {
+/// Reads the value of `--now`: ms since 1970.
+pub(super) fn time(text: &str) -> std::result::Result<i64, String> {
     EventTime::parse_date(text)
         .map(|time| time.millis)
         .ok_or_else(|| "not a time; write it like 2026-01-31T00:00:00Z".to_owned())
@@ -107,6 +112,9 @@ fn time(text: &str) -> std::result::Result<i64, String> {
 
 fn conclude(console: Console, engine: &EngineFile, published: &Published, seconds: &[(String, f64)]) {
     let report = &published.report;
+    if let Some(pruned) = &published.pruned {
+        console.info(LOGGER, format_args!("Pruned: {}", prune::counts(pruned, false)));
+    }
     for indicator in report.indicators.iter().filter(|indicator| indicator.correlators > 0) {
         let (found, name) = (grouped(indicator.correlators as u64), &indicator.name);
         console.info(LOGGER, format_args!("{found} correlators by \"{name}\"."));
@@ -131,19 +139,21 @@ fn conclude(console: Console, engine: &EngineFile, published: &Published, second
     if console.json() {
         let times: Object =
             seconds.iter().map(|(stage, seconds)| (stage.clone(), super::real(*seconds))).collect();
+        let pruned = published.pruned.as_ref();
         console.value(
             Object::new()
                 .with("engineInstanceId", published.instance.as_str())
                 .with("generation", generation)
                 .with("digest", digest.as_str())
                 .with("seconds", times)
+                .with("pruned", pruned.map_or(Json::Null, |report| prune::described(report, false).into()))
                 .with("report", described(report)),
         );
     }
 }
 
 /// Shows the stages of a train as progress bars, times them, and prints the report before the long part.
-struct Stages {
+pub(super) struct Stages {
     console: Console,
     memory_bytes_max: Option<u64>,
     state: Mutex<State>,
@@ -156,7 +166,8 @@ struct State {
 }
 
 impl Stages {
-    fn new(console: Console, memory_bytes_max: Option<u64>) -> Self {
+    /// `memory_bytes_max`: what the user allows, if he said so.
+    pub(super) fn new(console: Console, memory_bytes_max: Option<u64>) -> Self {
         Self { console, memory_bytes_max, state: Mutex::default() }
     }
 
@@ -165,7 +176,7 @@ impl Stages {
     }
 
     /// Seconds of each stage.
-    fn finish(&self) -> Vec<(String, f64)> {
+    pub(super) fn finish(&self) -> Vec<(String, f64)> {
         self.with_state(|state| {
             state.end();
             std::mem::take(&mut state.seconds)

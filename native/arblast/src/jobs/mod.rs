@@ -4,4 +4,4 @@ mod report;
 mod train;
 
 pub use report::described;
-pub use train::{Published, TrainJob};
+pub use train::{Published, TrainJob, app_of};

@@ -1,6 +1,6 @@
 //! One training run: its record, the train itself, the refusal of a model that shrank, the publication.
 
-use engine::{EngineConfig, Observer, TrainOptions, TrainReport};
+use engine::{EngineConfig, Observer, PruneOptions, PruneReport, TrainOptions, TrainReport};
 use events::{App, EngineInstance, InstanceStatus, Kind, Scope};
 use stores::{ModelInfo, Storage, TrainedBy};
 
@@ -35,6 +35,8 @@ pub struct Published {
     pub model: ModelInfo,
     /// What was seen and made.
     pub report: TrainReport,
+    /// What went from the store before, if the engine file wants that.
+    pub pruned: Option<PruneReport>,
 }
 
 impl TrainJob<'_> {
@@ -43,7 +45,7 @@ impl TrainJob<'_> {
     /// # Errors
     /// The app does not exist; whatever [`engine::train`] and the stores report; the new model is refused.
     pub fn run(&self, observer: &dyn Observer) -> Result<Published> {
-        let app = self.app()?;
+        let app = app_of(self.storage, self.config)?;
         let mut record = self.record(&app)?;
         self.storage.registry.put_instance(&record)?;
         let outcome = self.train_and_publish(&app, &record, observer);
@@ -58,16 +60,6 @@ impl TrainJob<'_> {
         }
         self.storage.registry.put_instance(&record)?;
         outcome
-    }
-
-    fn app(&self) -> Result<App> {
-        let name = &self.config.app_name;
-        self.storage.registry.app_by_name(name)?.ok_or_else(|| {
-            Failure::not_found(format!(
-                "Invalid app name {name}: the engine file names an app that does not exist; `arblast app list` shows all, \
-                 `arblast app new {name}` creates it"
-            ))
-        })
     }
 
     fn record(&self, app: &App) -> Result<EngineInstance> {
@@ -98,6 +90,7 @@ impl TrainJob<'_> {
         let current = current.as_ref().map(|generation| &generation.model);
         let scope = Scope { app: app.id, channel: None };
         let events = self.storage.events.as_ref();
+        let pruned = self.prune(scope, observer)?;
         let trained = engine::train(self.config, events, scope, current, self.options, observer)?;
         if !self.force {
             trained.check_size(current, self.config.min_model_ratio)?;
@@ -110,8 +103,34 @@ impl TrainJob<'_> {
             published_ms: clock::now_ms(),
         };
         let (generation, model) = models.publish(&trained.parts, by)?;
-        Ok(Published { instance: run.id.clone(), generation, model, report: trained.report })
+        Ok(Published { instance: run.id.clone(), generation, model, report: trained.report, pruned })
     }
+
+    /// Removes from the store what the window leaves out, if the engine file wants that. A training time in the future
+    /// must not empty the store.
+    fn prune(&self, scope: Scope, observer: &dyn Observer) -> Result<Option<PruneReport>> {
+        let window = &self.config.window;
+        if !window.prune_store {
+            return Ok(None);
+        }
+        let now_ms = self.options.now_ms.min(clock::now_ms());
+        let options = PruneOptions { now_ms, dry_run: false };
+        Ok(Some(engine::prune(window, self.storage.events.as_ref(), scope, options, observer)?))
+    }
+}
+
+/// The app that the engine file names.
+///
+/// # Errors
+/// It does not exist; whatever the store reports.
+pub fn app_of(storage: &Storage, config: &EngineConfig) -> Result<App> {
+    let name = &config.app_name;
+    storage.registry.app_by_name(name)?.ok_or_else(|| {
+        Failure::not_found(format!(
+            "Invalid app name {name}: the engine file names an app that does not exist; `arblast app list` shows all, \
+             `arblast app new {name}` creates it"
+        ))
+    })
 }
 
 fn new_id() -> Result<String> {

@@ -7,5 +7,6 @@ mod engines;
 mod handmade;
 mod import;
 mod program;
+mod prune;
 mod same;
 mod server;

@@ -88,13 +88,24 @@ pub struct Indicator {
     pub min_llr: Option<f64>,
 }
 
-/// Which events training reads. A filter: nothing is removed from the store.
+/// Which events count. Training reads through it as a filter; [`prune`](crate::prune) removes the others from the store.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct EventWindow {
     /// Ignore events older than this before now (special events are always read), ms.
     pub duration_ms: Option<i64>,
     /// Count events equal in all but id and times once (matters to rankings only).
     pub remove_duplicates: bool,
+    /// Pruning folds the special events of each entity into one.
+    pub compress_properties: bool,
+    /// A train prunes the store before it reads.
+    pub prune_store: bool,
+}
+
+impl EventWindow {
+    /// Does every event count, each special one by itself? Then there is nothing to prune.
+    pub fn leaves_out_nothing(&self) -> bool {
+        self.duration_ms.is_none() && !self.remove_duplicates && !self.compress_properties
+    }
 }
 
 /// What a train makes.

@@ -124,6 +124,8 @@ fn data_source(reader: &mut Reader<'_>, source: &mut Members<'_>, config: &mut E
         config.window = EventWindow {
             duration_ms: window.whole("duration"),
             remove_duplicates: window.flag("removeDuplicates").unwrap_or(false),
+            compress_properties: window.flag("compressProperties").unwrap_or(false),
+            prune_store: window.flag("pruneStore").unwrap_or(false),
         };
     }
     let app = source.text("appName");

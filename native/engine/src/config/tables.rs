@@ -67,8 +67,7 @@ pub(super) static EVENT_WINDOW: Table = Table {
             "duration",
             Kind::Duration,
             "no limit",
-            "Events older than this at training do not count. Properties are read whatever their age. \
-             Nothing is removed from the store.",
+            "Events older than this at training do not count. Properties are read whatever their age.",
         ),
         optional(
             "removeDuplicates",
@@ -80,7 +79,15 @@ pub(super) static EVENT_WINDOW: Table = Table {
             "compressProperties",
             Kind::Flag,
             "false",
-            "Has no effect: properties are folded when they are read.",
+            "Pruning folds the `$set`, `$unset` and `$delete` of each entity into one event. Training needs no such \
+             thing.",
+        ),
+        optional(
+            "pruneStore",
+            Kind::Flag,
+            "false",
+            "`true`: each train first removes from the store what the other members leave out, for good, as \
+             `arblast prune` does. Otherwise training removes nothing.",
         ),
     ],
 };
@@ -204,7 +211,7 @@ pub(super) static DATASET: Table = Table {
         "ttl",
         Kind::Duration,
         "365 days",
-        "Events older than this at training do not count. Nothing is removed from the store.",
+        "Events older than this at training do not count. `arblast prune` removes them from the store.",
     )],
 };
 

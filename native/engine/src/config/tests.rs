@@ -98,7 +98,7 @@ fn the_smallest_file_has_the_documented_defaults() {
         index_name: Some("urindex".into()),
         indicators: vec![indicator("buy", 500, 100, 50), indicator("view", 500, 100, 50)],
         min_events_per_user: 1,
-        window: EventWindow { duration_ms: None, remove_duplicates: false },
+        window: EventWindow::default(),
         recs_model: RecsModel::All,
         blacklist_events: vec!["buy".into()],
         num: 20,
@@ -126,7 +126,7 @@ const FULL: &str = r#"{
   "id": "v", "engineFactory": "org.template.RecommendationEngine", "description": "text",
   "datasource": {"name": "x", "params": {
     "name": "sample", "appName": "shop", "eventNames": ["buy", "view"], "minEventsPerUser": 3,
-    "eventWindow": {"duration": "10 days", "removeDuplicates": true, "compressProperties": true}}},
+    "eventWindow": {"duration": "10 days", "removeDuplicates": true, "compressProperties": true, "pruneStore": true}}},
   "preparator": {}, "serving": {}, "plugins": {},
   "sparkConf": {"spark": {"executor": {"memory": "4g", "cores": 2}}, "es.nodes.wan.only": true, "comment": "c"},
   "algorithms": [{"name": "ur", "comment": "d", "params": {
@@ -162,7 +162,12 @@ fn every_member_is_read() {
         index_name: Some("i".into()),
         indicators: vec![Indicator { min_llr: Some(2.5), ..indicator("buy", 200, 30, 40) }, view],
         min_events_per_user: 3,
-        window: EventWindow { duration_ms: Some(864_000_000), remove_duplicates: true },
+        window: EventWindow {
+            duration_ms: Some(864_000_000),
+            remove_duplicates: true,
+            compress_properties: true,
+            prune_store: true,
+        },
         recs_model: RecsModel::CollabFiltering,
         blacklist_events: vec![],
         num: 5,

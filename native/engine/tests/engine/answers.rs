@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use events::{Error, Event, EventFilter, EventStore, Kind, Result, Scope, Visit};
+use events::{Error, Event, EventFilter, EventStore, EventVersion, Kind, Result, Scope, Visit};
 
 use super::shop::{Served, outdoor};
 
@@ -234,6 +234,9 @@ impl EventStore for Broken {
         fail()
     }
     fn delete_entity(&self, _: Scope, _: &str, _: &str) -> Result<u64> {
+        fail()
+    }
+    fn replace(&self, _: Scope, _: &[EventVersion], _: &[Event]) -> Result<bool> {
         fail()
     }
     fn find(&self, _: Scope, _: &EventFilter, _: Visit<'_>) -> Result<()> {

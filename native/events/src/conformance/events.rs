@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use crate::json::{Json, Object};
-use crate::{Entity, Event, EventFilter, EventStore, EventTime, Scope};
+use crate::{Entity, Event, EventFilter, EventStore, EventTime, EventVersion, Kind, Scope};
 
 const SCOPE: Scope = Scope { app: 1, channel: None };
 
@@ -21,6 +21,7 @@ pub fn event_store<S: EventStore>(fresh: impl Fn() -> S, reopen: impl Fn(S) -> S
     order_and_limits(&initialised());
     early_break(&initialised());
     deletion(initialised(), &reopen);
+    replacement(initialised(), &reopen);
     scopes(fresh(), &reopen);
     large(initialised(), &reopen);
     concurrent_writers(initialised(), &reopen);
@@ -330,6 +331,49 @@ fn deletion<S: EventStore>(store: S, reopen: impl Fn(S) -> S) {
     assert_eq!(store.get(SCOPE, "buy008").unwrap(), None);
     store.append(SCOPE, &[with_id("buy007", event("buy", "u1", "i", 0))]).unwrap();
     assert_eq!(found(&store, SCOPE, &of_entity("u1")), ["buy007"], "a deleted id can come again");
+}
+
+/// What was seen goes and what is new comes, in every index; if anything is not as it was seen, nothing happens.
+fn replacement<S: EventStore>(store: S, reopen: impl Fn(S) -> S) {
+    let batch: Vec<Event> = (0..20)
+        .map(|i| Event { event_id: (i % 2 == 0).then(|| format!("own{i:02}")), ..event("view", "u", "i", i) })
+        .collect();
+    let ids = store.append(SCOPE, &batch).unwrap();
+    let seen = |i: usize| EventVersion {
+        id: ids[i].clone(),
+        event_time: batch[i].event_time.millis,
+        creation_time: batch[i].creation_time.millis,
+    };
+    assert!(store.replace(SCOPE, &[], &[]).unwrap(), "nothing for nothing");
+    let other_time = EventVersion { event_time: 99, ..seen(3) };
+    let other_creation = EventVersion { creation_time: 0, ..seen(3) };
+    let unknown = EventVersion { id: "unknown".into(), ..seen(3) };
+    for wrong in [other_time, other_creation, unknown] {
+        let new = [event("buy", "u", "i", 0), with_id(&ids[1], event("buy", "u", "i", 0))];
+        assert!(!store.replace(SCOPE, &[seen(2), wrong, seen(4)], &new).unwrap());
+        assert_eq!(all(&store, SCOPE), ids, "nothing happened");
+        assert_eq!(store.get(SCOPE, &ids[1]).unwrap().unwrap().event, "view");
+    }
+    // 0 to 7 go, two of them twice; 8 and 9 are replaced in place, a new one comes.
+    let old: Vec<EventVersion> = [0, 1].into_iter().chain(0..10).map(seen).collect();
+    let mut new = [8, 9].map(|i| with_id(&ids[i], event("buy", "v", "i", 100))).to_vec();
+    new.push(with_id("new", event("buy", "v", "i", 101)));
+    assert!(store.replace(SCOPE, &old, &new).unwrap());
+    let mut expected = ids[10..].to_vec();
+    let mut replaced = ids[8..10].to_vec();
+    replaced.sort();
+    expected.extend(replaced);
+    expected.push("new".into());
+    let store = reopen(store);
+    assert_eq!(all(&store, SCOPE), expected);
+    assert_eq!(found(&store, SCOPE, &of_entity("v")), expected[10..]);
+    assert_eq!(found(&store, SCOPE, &of_entity("u")), expected[..10]);
+    assert_eq!(store.get(SCOPE, &ids[8]).unwrap(), Some(new[0].clone()));
+    assert_eq!(store.get(SCOPE, &ids[9]).unwrap(), Some(new[1].clone()));
+    assert!(ids[..8].iter().all(|id| store.get(SCOPE, id).unwrap().is_none()));
+    assert!(!store.replace(SCOPE, &old, &[]).unwrap(), "that is done");
+    let elsewhere = Scope { app: 99, channel: None };
+    assert_eq!(store.replace(elsewhere, &[seen(11)], &[]).unwrap_err().kind(), Kind::NotFound);
 }
 
 /// Nothing leaks between apps and channels; `remove` takes one scope only.

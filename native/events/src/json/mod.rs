@@ -199,7 +199,7 @@ impl Object {
     }
 
     /// Bytes of all names and strings within: a lower bound of the JSON text.
-    pub(crate) fn text_bytes(&self) -> usize {
+    pub fn text_bytes(&self) -> usize {
         fn of(value: &Json) -> usize {
             match value {
                 Json::String(text) => text.len(),

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
-use events::{Error, Event, EventFilter, EventStore, Kind, Result, Scope, Visit};
+use events::{Error, Event, EventFilter, EventStore, EventVersion, Kind, Result, Scope, Visit};
 use heed::{RoTxn, RwTxn};
 
 pub(crate) use env::create_directory;
@@ -376,6 +376,11 @@ impl EventStore for Embedded {
         }
         let (kind, id) = (entity_type.to_owned(), entity_id.to_owned());
         self.0.write_scope(scope, move |writer| writer.delete_entity(scope, &kind, &id))
+    }
+
+    fn replace(&self, scope: Scope, old: &[EventVersion], new: &[Event]) -> Result<bool> {
+        let (old, batch) = (old.to_vec(), Batch::encode(new));
+        self.0.write_scope(scope, move |writer| writer.replace(scope, &old, &batch))
     }
 
     fn find(&self, scope: Scope, filter: &EventFilter, visit: Visit<'_>) -> Result<()> {

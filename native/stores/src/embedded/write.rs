@@ -1,9 +1,9 @@
 //! Changes of events. Everything here runs within a write transaction that several callers may share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use events::{Error, Event, Kind, Result, Scope};
+use events::{Error, Event, EventVersion, Kind, Result, Scope};
 use heed::RwTxn;
 
 use super::error::corrupt;
@@ -64,8 +64,7 @@ impl<'a> Writer<'a> {
         self.core.locate(&self.txn, &self.shapes, state, slot, id)
     }
 
-    /// Key of what is stored at `seq` in the history index, and whether it has an id of the client's; `None` if nothing is
-    /// there.
+    /// What the other tables and [`EventVersion`] know of the event at `seq`; `None` if nothing is there.
     fn stored(&self, slot: Slot, seq: Seq) -> Result<Option<Stored>> {
         let Some(bytes) = self.core.env.get(&self.txn, slot.log, &keys::log_key(seq))? else {
             return Ok(None);
@@ -75,6 +74,7 @@ impl<'a> Writer<'a> {
         let event = record.decode(keys::Tag::default(), &self.shapes, &mut id)?;
         let entity = keys::entity_hash(event.entity_type, event.entity_id);
         Ok(Some(Stored {
+            times: (event.event_time.millis, event.creation_time.millis),
             history: keys::history_key(entity, event.event_time, seq),
             client_id: record.has_client_id().then(|| keys::id_key(keys::id_hash(event.event_id), seq)),
         }))
@@ -108,6 +108,31 @@ impl<'a> Writer<'a> {
             self.delete_at(slot, seq)?;
         }
         Ok(seqs.len() as u64)
+    }
+
+    /// See [`events::EventStore::replace`].
+    pub(super) fn replace(&mut self, scope: Scope, old: &[EventVersion], new: &Batch) -> Result<bool> {
+        let (state, slot) = self.scope(scope)?;
+        // what comes again under its id is replaced where it is
+        let stays: BTreeSet<&str> = new.items.iter().filter_map(|item| item.id.as_deref()).collect();
+        let mut goes = BTreeSet::new();
+        for version in old {
+            let Some(seq) = self.locate(&state, slot, &version.id)? else { return Ok(false) };
+            let times = self.stored(slot, seq)?.map(|stored| stored.times);
+            if times != Some((version.event_time, version.creation_time)) {
+                return Ok(false);
+            }
+            if !stays.contains(version.id.as_str()) {
+                goes.insert(seq);
+            }
+        }
+        for seq in goes {
+            self.delete_at(slot, seq)?;
+        }
+        if !new.items.is_empty() {
+            self.append(scope, new)?;
+        }
+        Ok(true)
     }
 
     /// See [`events::EventStore::remove`].
@@ -227,6 +252,8 @@ impl<'a> Writer<'a> {
 }
 
 struct Stored {
+    /// Event time and creation time, ms.
+    times: (i64, i64),
     history: keys::HistoryKey,
     client_id: Option<keys::IdKey>,
 }

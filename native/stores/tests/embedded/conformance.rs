@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use events::{
-    AccessKey, App, Channel, EngineInstance, Event, EventFilter, EventStore, NewApp, Registry, Result, Scope,
-    Visit,
+    AccessKey, App, Channel, EngineInstance, Event, EventFilter, EventStore, EventVersion, NewApp, Registry,
+    Result, Scope, Visit,
 };
 use stores::Embedded;
 use tempfile::TempDir;
@@ -52,6 +52,7 @@ delegate! { EventStore:
     fn get(scope: Scope, event_id: &str) -> Option<Event>;
     fn delete(scope: Scope, event_id: &str) -> bool;
     fn delete_entity(scope: Scope, entity_type: &str, entity_id: &str) -> u64;
+    fn replace(scope: Scope, old: &[EventVersion], new: &[Event]) -> bool;
     fn find(scope: Scope, filter: &EventFilter, visit: Visit<'_>) -> ();
     fn scan(scope: Scope, visit: Visit<'_>) -> ();
     fn count(scope: Scope) -> u64;

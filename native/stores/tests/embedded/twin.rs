@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use events::{Event, EventFilter, EventStore, MemoryStore};
+use events::{Event, EventFilter, EventStore, EventVersion, MemoryStore};
 use proptest::prelude::*;
 use stores::Embedded;
 
@@ -14,6 +14,8 @@ enum Step {
     Append(Vec<(Id, u8, Option<u8>, u8, i8, u8)>),
     Delete(Id),
     DeleteEntity(u8),
+    /// What is seen under these ids goes, some of it seen wrongly; events come under the first and under the other ids.
+    Replace(Vec<(Id, bool)>, Vec<Id>),
     Find(EventFilter),
     Remove,
     Reopen,
@@ -66,6 +68,8 @@ fn step() -> impl Strategy<Value = Step> {
         8 => prop::collection::vec(one, 0..8).prop_map(Step::Append),
         2 => id().prop_map(Step::Delete),
         1 => (0..4_u8).prop_map(Step::DeleteEntity),
+        4 => (prop::collection::vec((id(), prop::bool::weighted(0.1)), 0..5), prop::collection::vec(id(), 0..3))
+            .prop_map(|(old, new)| Step::Replace(old, new)),
         6 => filter().prop_map(Step::Find),
         1 => Just(Step::Reopen),
         1 => prop_oneof![4 => Just(Step::Reopen), 1 => Just(Step::Remove)],
@@ -142,6 +146,17 @@ proptest! {
                 Step::DeleteEntity(n) => {
                     let of = |store: &dyn EventStore| store.delete_entity(SCOPE, "user", &format!("u{n}")).unwrap();
                     prop_assert_eq!(of(&store), of(&twin));
+                }
+                Step::Replace(old, new) => {
+                    let old: Vec<EventVersion> = old.iter().filter_map(|(id, wrong)| {
+                        let seen = twin.get(SCOPE, &resolve(id, &given)?).unwrap()?;
+                        let version = EventVersion::of(&seen.lend(&seen.texts()));
+                        Some(EventVersion { creation_time: version.creation_time + i64::from(*wrong), ..version })
+                    }).collect();
+                    let again = old.first().map(|version| version.id.clone());
+                    let ids = again.into_iter().chain(new.iter().filter_map(|id| resolve(id, &given)));
+                    let new: Vec<Event> = ids.map(|id| event(Some(id), "u0", 3000)).collect();
+                    prop_assert_eq!(store.replace(SCOPE, &old, &new).unwrap(), twin.replace(SCOPE, &old, &new).unwrap());
                 }
                 Step::Find(filter) => prop_assert_eq!(found(&store, &filter), found(&twin, &filter)),
                 Step::Remove => for store in [&store as &dyn EventStore, &twin] {

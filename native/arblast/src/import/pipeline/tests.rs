@@ -2,7 +2,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
 
-use events::{EventFilter, Kind, MemoryStore, Visit};
+use events::{EventFilter, EventVersion, Kind, MemoryStore, Visit};
 
 use super::*;
 
@@ -39,6 +39,9 @@ impl EventStore for Dying {
     }
     fn delete_entity(&self, scope: Scope, kind: &str, id: &str) -> events::Result<u64> {
         self.store.delete_entity(scope, kind, id)
+    }
+    fn replace(&self, scope: Scope, old: &[EventVersion], new: &[Event]) -> events::Result<bool> {
+        self.store.replace(scope, old, new)
     }
     fn find(&self, scope: Scope, filter: &EventFilter, visit: Visit<'_>) -> events::Result<()> {
         self.store.find(scope, filter, visit)
