@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::cast_precision_loss, reason = "a benchmark")]
 #![allow(missing_docs, reason = "a benchmark")]
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -46,9 +47,18 @@ fn main() {
     query(&storage, config, &model, &users);
 }
 
-/// Gives some users, evenly over the file.
-fn fill(storage: &Storage, folder: &Path) -> Vec<String> {
-    let (mut batch, mut users) = (Vec::with_capacity(BATCH), Vec::new());
+/// Users to ask for.
+struct Users {
+    /// Who bought something just now: the more active, the more often.
+    active: Vec<String>,
+    /// Everybody equally often.
+    any: Vec<String>,
+}
+
+/// Stores the events; gives some users.
+fn fill(storage: &Storage, folder: &Path) -> Users {
+    let mut batch = Vec::with_capacity(BATCH);
+    let (mut active, mut all) = (Vec::new(), BTreeSet::new());
     let (mut events, mut seconds) = (0_i64, 0.0);
     let mut append = |batch: &mut Vec<Event>| {
         let start = Instant::now();
@@ -62,8 +72,11 @@ fn fill(storage: &Storage, folder: &Path) -> Vec<String> {
             let (user, item) = line.split_once(',').unwrap();
             batch.push(event(name, user, item, NOW - 1 - events % 86_400_000));
             events += 1;
-            if name == "purchase" && events % 401 == 0 {
-                users.push(user.to_owned());
+            if name == "purchase" {
+                all.insert(user.to_owned());
+                if events % 401 == 0 {
+                    active.push(user.to_owned());
+                }
             }
             if batch.len() == BATCH {
                 append(&mut batch);
@@ -77,7 +90,8 @@ fn fill(storage: &Storage, folder: &Path) -> Vec<String> {
         events as f64 / seconds,
         bytes as f64 / events as f64
     );
-    users
+    let step = (all.len() / QUERIES).max(1);
+    Users { active, any: all.into_iter().step_by(step).collect() }
 }
 
 fn event(name: &str, user: &str, item: &str, millis: i64) -> Event {
@@ -141,7 +155,7 @@ fn train(storage: &Storage, home: &Path) -> (EngineConfig, Model) {
 }
 
 /// What a user's recommendations take: with the stored history, its reading alone, and with the history in the query.
-fn query(storage: &Storage, config: EngineConfig, model: &Model, users: &[String]) {
+fn query(storage: &Storage, config: EngineConfig, model: &Model, users: &Users) {
     let recommender = Recommender::new(config, storage.events.clone(), SCOPE);
     let ask = |query: String| {
         let query = Query::parse(query.as_bytes()).unwrap();
@@ -155,9 +169,11 @@ fn query(storage: &Storage, config: EngineConfig, model: &Model, users: &[String
         ask(format!(r#"{{"history":[{history}]}}"#))
     };
     let stored = |user: &String| ask(format!(r#"{{"user":"{user}"}}"#));
-    percentiles("query", users, stored);
-    percentiles("history alone", users, |user| history_of(storage, user).0);
-    percentiles("query with history inline", users, inline);
+    percentiles("query, any user", &users.any, stored);
+    percentiles("query, active user", &users.active, stored);
+    percentiles("query, active user, history inline", &users.active, inline);
+    percentiles("whole history, any user", &users.any, |user| history_of(storage, user).0);
+    percentiles("whole history, active user", &users.active, |user| history_of(storage, user).0);
 }
 
 /// All that a user bought and looked at, as inline history, and the time that reading took.
