@@ -24,8 +24,10 @@ deny:               ## licences, sources and known holes of what we depend on
 	scripts/deny
 
 test:               ## all tests, then the quickstart against the same program, unoptimized
+	scripts/setup browser
 	cargo test --workspace --locked
 	cargo build --package arblast --locked
+	ARBLAST=$${CARGO_TARGET_DIR:-target}/debug/arblast tests/clients/run
 	ARBLAST=$${CARGO_TARGET_DIR:-target}/debug/arblast scripts/quickstart
 
 bench:              ## measure; prints a table and keeps it under bench/

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""report.py LINES RESULTS_DIR SIZE: the figures of one run as a table, printed and kept with machine, date and versions."""
+"""report.py LINES RESULTS_DIR SIZE [WHAT]: the figures of one run as a table, printed and kept with machine, date and versions."""
 import datetime
 import json
 import os
@@ -42,7 +42,7 @@ def best(rows):
     return list(quickest.values())
 
 
-def main(lines, results, size):
+def main(lines, results, size, what=""):
     with open(lines) as source:
         figures = [json.loads(line) for line in source if line.startswith("{")]
     cores = os.cpu_count()
@@ -54,7 +54,8 @@ def main(lines, results, size):
         text += [f"## {bench}", "", *table(rows), ""]
     print("\n".join(text))
     cpu = "-".join(re.findall("[a-z0-9]+", re.sub(r"\(.*?\)|processor|cpu", "", processor().lower())))
-    with open(os.path.join(results, f"{datetime.date.today()}-{cpu}-{cores}-cores.md"), "w") as out:
+    name = "-".join(part for part in (str(datetime.date.today()), cpu, str(cores), "cores", what) if part)
+    with open(os.path.join(results, name + ".md"), "w") as out:
         out.write("\n".join(text))
 
 

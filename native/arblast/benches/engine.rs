@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use engine::{EngineConfig, Leniency, Observer, Query, Recommender, TrainOptions, TrainReport};
-use events::{Entity, Event, EventFilter, EventRef, EventTime, Scope, json::Object};
+use events::{Deed, Entity, Event, EventRef, EventTime, Scope, json::Object};
 use model::Model;
 use stores::Storage;
 
@@ -178,18 +178,12 @@ fn query(storage: &Storage, config: EngineConfig, model: &Model, users: &Users) 
 
 /// All that a user bought and looked at, as inline history, and the time that reading took.
 fn history_of(storage: &Storage, user: &str) -> (Duration, Vec<String>) {
-    let filter = EventFilter {
-        entity_type: Some("user".to_owned()),
-        entity_id: Some(user.to_owned()),
-        reversed: true,
-        ..EventFilter::default()
-    };
     let (mut events, start) = (Vec::new(), Instant::now());
-    let visit = &mut |event: &EventRef<'_>| {
-        events.push((event.event.to_owned(), event.target.map_or_else(String::new, |(_, id)| id.to_owned())));
+    let visit = &mut |deed: &Deed<'_>| {
+        events.push((deed.event.to_owned(), deed.target.map_or_else(String::new, |(_, id)| id.to_owned())));
         ControlFlow::Continue(())
     };
-    storage.events.find(SCOPE, &filter, visit).unwrap();
+    storage.events.history(SCOPE, ("user", user), visit).unwrap();
     let seconds = start.elapsed();
     let json = |(event, item): (String, String)| format!(r#"{{"event":"{event}","item":"{item}"}}"#);
     (seconds, events.into_iter().map(json).collect())

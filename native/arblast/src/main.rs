@@ -9,9 +9,13 @@ mod identity;
 mod import;
 mod jobs;
 mod keys;
+mod live;
 mod models;
+mod observe;
 mod sample;
 mod serving;
+mod settings;
+mod webhooks;
 
 use std::process::ExitCode;
 

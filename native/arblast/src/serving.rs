@@ -3,18 +3,24 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use engine::{EngineConfig, Query, Recommendations, Recommender};
-use events::{Kind, Scope};
-use stores::{Generation, ModelReader, Storage};
+use engine::{EngineConfig, History, Query, Recommendations, Recommender};
+use events::{EngineInstance, Kind, Registry, Scope};
+use stores::{Generation, ModelDirectory, ModelReader, Storage};
 
 use crate::clock;
 use crate::failure::{Failure, Result};
+use crate::live::{Live, Served};
 use crate::models;
 
 /// Answers the queries of one engine, always with one generation of its model per answer.
 pub struct Serving {
     recommender: Recommender,
-    models: Models,
+    models: Arc<Models>,
+    live: Live,
+    directory: ModelDirectory,
+    registry: Arc<dyn Registry>,
+    /// The engine file.
+    config_text: String,
     /// Members of queries that are not known, as far as they were reported.
     reported: Mutex<BTreeSet<String>>,
 }
@@ -22,11 +28,22 @@ pub struct Serving {
 /// Distinct unknown members that are reported: clients may send any number.
 const REPORTED_MAX: usize = 100;
 
-enum Models {
+/// Where the model comes from.
+pub enum Models {
     /// Whatever was published last.
     Newest(ModelReader),
     /// A chosen generation.
     Pinned(Arc<Generation>),
+}
+
+impl Models {
+    /// The generation that should answer now.
+    pub fn current(&self) -> Arc<Generation> {
+        match self {
+            Self::Pinned(generation) => Arc::clone(generation),
+            Self::Newest(reader) => reader.current(),
+        }
+    }
 }
 
 impl Serving {
@@ -47,8 +64,29 @@ impl Serving {
             None => Models::Newest(directory.reader().map_err(|error| untrained(error, &config))?),
         };
         let scope = Scope { app: app.id, channel: None };
+        let models = Arc::new(models);
+        let live = Live::open(Arc::clone(&models), config.clone(), Arc::clone(&storage.events), scope)?;
         let recommender = Recommender::new(config, Arc::clone(&storage.events), scope);
-        Ok(Self { recommender, models, reported: Mutex::default() })
+        Ok(Self {
+            recommender,
+            models,
+            live,
+            directory,
+            registry: Arc::clone(&storage.registry),
+            config_text: "{}".to_owned(),
+            reported: Mutex::default(),
+        })
+    }
+
+    /// The same, with the text of its engine file.
+    #[must_use]
+    pub fn described_by(self, config_text: String) -> Self {
+        Self { config_text, ..self }
+    }
+
+    /// The text of the engine file, if it was given.
+    pub fn config_text(&self) -> &str {
+        &self.config_text
     }
 
     /// The configuration that queries are answered by.
@@ -61,17 +99,32 @@ impl Serving {
         Some(self.config().result_props.clone()).filter(|names| !names.is_empty())
     }
 
+    /// What answers now. Reads no file: new models and changes of items are taken beside the queries.
+    pub fn served(&self) -> Arc<Served> {
+        self.live.served()
+    }
+
     /// The generation that answers now.
     pub fn current(&self) -> Arc<Generation> {
-        match &self.models {
-            Models::Pinned(generation) => Arc::clone(generation),
-            Models::Newest(reader) => reader.current(),
-        }
+        Arc::clone(&self.live.served().generation)
+    }
+
+    /// Where the engine's generations are.
+    pub fn directory(&self) -> &ModelDirectory {
+        &self.directory
+    }
+
+    /// Training runs of the engine, newest first.
+    pub fn runs(&self) -> Result<Vec<EngineInstance>> {
+        let mut runs = self.registry.instances()?;
+        let EngineConfig { app_name, variant, .. } = self.config();
+        runs.retain(|run| run.app == *app_name && run.variant == *variant);
+        Ok(runs)
     }
 
     /// Why the generation that should answer does not, if so; the one before it answers meanwhile.
     pub fn refused(&self) -> Option<Failure> {
-        match &self.models {
+        match &*self.models {
             Models::Pinned(_) => None,
             Models::Newest(reader) => {
                 reader.refused().map(|error| Failure::new(error.kind(), error.to_string()))
@@ -81,15 +134,33 @@ impl Serving {
 
     /// Answers a query given as JSON text; an empty text is the empty query.
     pub fn answer(&self, query: &[u8]) -> Result<Recommendations> {
-        let query = if query.trim_ascii().is_empty() { b"{}" } else { query };
-        let query = Query::parse(query).map_err(engine::Error::from)?;
-        self.recommend(&query)
+        self.recommend(&Query::parse(query).map_err(engine::Error::from)?)
     }
 
     /// Answers a query.
     pub fn recommend(&self, query: &Query) -> Result<Recommendations> {
+        self.recommend_with(&self.served(), query, &self.history(query)?)
+    }
+
+    /// Reads the history that a query needs: the step that may wait for the store.
+    pub fn history(&self, query: &Query) -> Result<History> {
+        Ok(self.recommender.history(query)?)
+    }
+
+    /// The history as far as the query itself tells it.
+    pub fn history_without_store(&self, query: &Query) -> Result<History> {
+        Ok(self.recommender.history_without_store(query)?)
+    }
+
+    /// Answers a query by one generation, with a history that was read before.
+    pub fn recommend_with(
+        &self,
+        served: &Served,
+        query: &Query,
+        history: &History,
+    ) -> Result<Recommendations> {
         self.report_unknown(query);
-        Ok(self.recommender.recommend(&self.current().model, query, clock::now_ms())?)
+        Ok(self.recommender.recommend_with(served.view(), query, history, clock::now_ms())?)
     }
 
     /// Unknown members are passed over, as they always were; each is told once, for it may be a misspelt filter.

@@ -18,13 +18,16 @@ pub(crate) trait Column: Copy + Default {
     fn number(self) -> usize;
 }
 
-/// A count of users.
+/// A count of users. Comparisons are as narrow as the counter, so that the processor makes many at once.
 pub(crate) trait Counter: Copy + Default {
+    /// `count`, or the greatest that there is.
+    fn saturated(count: u32) -> Self;
     fn increment(&mut self);
     fn get(self) -> u32;
     fn greatest(counters: &[Self]) -> u32;
-    /// True if any counter is perhaps at least its `least`.
-    fn any_reaches(counters: &[Self], least: &[u16]) -> bool;
+    fn reaches(self, least: u16) -> bool;
+    /// True for 1..=low and from `high` on.
+    fn outside(self, low: Self, high: Self) -> bool;
 }
 
 macro_rules! column {
@@ -48,9 +51,14 @@ macro_rules! column {
 column!(u16);
 column!(u32);
 
+/// `wide` holds the counter and 16 bits.
 macro_rules! counter {
-    ($type:ty) => {
+    ($type:ty, $wide:ty) => {
         impl Counter for $type {
+            #[inline]
+            fn saturated(count: u32) -> Self {
+                Self::try_from(count).unwrap_or(Self::MAX)
+            }
             #[inline(always)]
             fn increment(&mut self) {
                 // Columns of the fill are counted too and may wrap; the others are at most the number of users.
@@ -64,17 +72,20 @@ macro_rules! counter {
             fn greatest(counters: &[Self]) -> u32 {
                 counters.iter().fold(0, |greatest, &count| greatest.max(count)).get()
             }
-            #[inline]
-            fn any_reaches(counters: &[Self], least: &[u16]) -> bool {
-                std::iter::zip(counters, least)
-                    .fold(false, |any, (&count, &least)| any | (count.get() >= u32::from(least)))
+            #[inline(always)]
+            fn reaches(self, least: u16) -> bool {
+                <$wide>::from(self) >= <$wide>::from(least)
+            }
+            #[inline(always)]
+            fn outside(self, low: Self, high: Self) -> bool {
+                (self.wrapping_sub(1) < low) | (self >= high)
             }
         }
     };
 }
-counter!(u8);
-counter!(u16);
-counter!(u32);
+counter!(u8, u16);
+counter!(u16, u16);
+counter!(u32, u32);
 
 /// Interactions, users by falling length of their rows and things by falling frequency.
 ///
@@ -89,7 +100,7 @@ pub(crate) struct Rows<C> {
 #[derive(Debug, Clone, Copy)]
 struct Span {
     end: u32,
-    length: usize,
+    length: u32,
 }
 
 impl<C: Column> Rows<C> {
@@ -102,6 +113,7 @@ impl<C: Column> Rows<C> {
             let length = interactions.row(user).len().div_ceil(GROUP);
             starts.push(index(total));
             total += length;
+            let length = index(length);
             let span = Span { end: index(total), length };
             match spans.last_mut() {
                 Some(last) if last.length == length => *last = span,
@@ -118,7 +130,7 @@ impl<C: Column> Rows<C> {
 
     /// Groups of the longest row.
     pub fn longest(&self) -> usize {
-        self.spans.first().map_or(0, |span| span.length)
+        self.spans.first().map_or(0, |span| span.length as usize)
     }
 
     /// Fills in the rows of `users`, who start there, in the order of the things.
@@ -143,105 +155,64 @@ impl<C: Column> Rows<C> {
         }
     }
 
-    /// Adds 1 to the counter of each cell of the runs.
+    /// The length of each of the rows that start there; starts ascend.
+    pub fn lengths(&self, starts: &[u32], lengths: &mut Vec<u32>) {
+        lengths.clear();
+        let mut rest = starts;
+        for span in &self.spans {
+            let alike = rest.iter().take_while(|&&start| start < span.end).count();
+            lengths.resize(lengths.len() + alike, span.length);
+            rest = &rest[alike..];
+        }
+    }
+
+    /// Adds 1 to the counter of each cell.
     #[inline]
-    pub fn count<N: Counter>(&self, runs: &Runs, counters: &mut [N]) {
-        runs.each(|position, end, length| {
-            for position in position..end {
-                if let Some(&ahead) = runs.starts.get(position + AHEAD) {
-                    prefetch(&self.groups, ahead as usize, length);
-                }
-                for group in &self.groups[runs.starts[position] as usize..][..length] {
-                    for &column in group {
-                        counters[column.number()].increment();
-                    }
+    pub fn count<N: Counter>(&self, rows: Beginnings<'_>, counters: &mut [N]) {
+        let Beginnings { starts, lengths } = rows;
+        let ahead = std::iter::zip(starts, lengths).skip(AHEAD).map(Some).chain(std::iter::repeat(None));
+        for ((&start, &length), ahead) in std::iter::zip(starts, lengths).zip(ahead) {
+            if let Some((&start, &length)) = ahead {
+                prefetch(&self.groups, start as usize, length as usize);
+            }
+            for group in &self.groups[start as usize..][..length as usize] {
+                for &column in group {
+                    counters[column.number()].increment();
                 }
             }
-        });
+        }
     }
 
     /// Hands each column that was counted to `visit`, once, with its count, and clears it.
     #[inline]
-    pub fn drain<N: Counter>(&self, runs: &Runs, counters: &mut [N], mut visit: impl FnMut(usize, u32)) {
-        runs.each(|position, end, length| {
-            for &start in &runs.starts[position..end] {
-                for &column in self.groups[start as usize..][..length].as_flattened() {
-                    let count = std::mem::take(&mut counters[column.number()]).get();
-                    if count > 0 {
-                        visit(column.number(), count);
-                    }
+    pub fn drain<N: Counter>(
+        &self,
+        rows: Beginnings<'_>,
+        counters: &mut [N],
+        mut visit: impl FnMut(usize, u32),
+    ) {
+        for (&start, &length) in std::iter::zip(rows.starts, rows.lengths) {
+            for &column in self.groups[start as usize..][..length as usize].as_flattened() {
+                let count = std::mem::take(&mut counters[column.number()]).get();
+                if count > 0 {
+                    visit(column.number(), count);
                 }
             }
-        });
+        }
     }
 }
 
-/// Beginnings of rows to count, ordered so that those of equal length follow each other: the processor foresees where
-/// they end.
-#[derive(Debug, Default)]
-pub(crate) struct Runs {
-    starts: Vec<u32>,
-    runs: Vec<Run>,
+/// Beginnings of rows: where each starts, and how many of its groups.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Beginnings<'a> {
+    pub starts: &'a [u32],
+    pub lengths: &'a [u32],
 }
 
-/// Up to `end`, and not in an earlier run, there are this many groups to count of each row.
-#[derive(Debug)]
-struct Run {
-    end: usize,
-    length: usize,
-}
-
-impl Runs {
-    /// Whole rows of `rows`, that start there, ascending.
-    pub fn whole<C>(&mut self, rows: &Rows<C>, starts: &[u32]) {
-        self.starts.clear();
-        self.starts.extend_from_slice(starts);
-        self.runs.clear();
-        let mut end = 0;
-        for span in &rows.spans {
-            let alike = starts[end..].iter().take_while(|&&start| start < span.end).count();
-            end += alike;
-            if alike > 0 {
-                self.runs.push(Run { end, length: span.length });
-            }
-        }
-    }
-
-    /// Of each row that starts there so many groups, at least one.
-    pub fn beginnings(&mut self, starts: &[u32], lengths: &[u16]) {
-        let longest = lengths.iter().copied().max().unwrap_or(0);
-        self.runs.clear();
-        self.runs.extend((0..=usize::from(longest)).map(|length| Run { end: 0, length }));
-        for &length in lengths {
-            self.runs[usize::from(length)].end += 1;
-        }
-        let mut total = 0;
-        for run in &mut self.runs {
-            total += std::mem::replace(&mut run.end, total);
-        }
-        // Now `end` is where a run begins; filling moves it to where the run ends.
-        self.starts.resize(total, 0);
-        for (&start, &length) in starts.iter().zip(lengths) {
-            let end = &mut self.runs[usize::from(length)].end;
-            self.starts[*end] = start;
-            *end += 1;
-        }
-    }
-
+impl Beginnings<'_> {
     /// Number of cells, fill included.
-    pub fn cells(&self) -> usize {
-        let mut groups = 0;
-        self.each(|position, end, length| groups += (end - position) * length);
-        groups * GROUP
-    }
-
-    #[inline]
-    fn each(&self, mut each: impl FnMut(usize, usize, usize)) {
-        let mut position = 0;
-        for run in &self.runs {
-            each(position, run.end, run.length);
-            position = run.end;
-        }
+    pub fn cells(self) -> usize {
+        self.lengths.iter().map(|&length| length as usize).sum::<usize>() * GROUP
     }
 }
 

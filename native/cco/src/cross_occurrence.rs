@@ -1,10 +1,10 @@
 //! AᵀB by rows: count, test, keep the strongest. The product is never materialised.
 
-use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::ops::{ControlFlow, Range};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::correlators::Correlators;
-use crate::counting::{Column, GROUP, Rows, Runs};
+use crate::counting::{Beginnings, Column, GROUP, Rows};
 use crate::frequency::{ByFrequency, Class};
 use crate::interactions::{Error, Interactions};
 use crate::llr::{LlrTable, Margin};
@@ -31,7 +31,7 @@ impl Default for Params {
 }
 
 /// Called with (rows done, rows in all), from any thread.
-pub(crate) type Progress<'a> = &'a (dyn Fn(u64, u64) + Sync);
+pub(crate) type Progress<'a> = &'a (dyn Fn(u64, u64) -> ControlFlow<()> + Sync);
 
 /// A primary matrix A and another B over the same users, prepared for counting AᵀB.
 ///
@@ -67,7 +67,8 @@ struct Columns {
 
 /// What a thread needs besides the inputs: one row.
 pub(crate) struct Scratch {
-    runs: Runs,
+    /// Of the rows that are counted.
+    lengths: Vec<u32>,
     bytes: Vec<u8>,
     shorts: Vec<u16>,
     words: Vec<u32>,
@@ -133,25 +134,44 @@ impl CrossOccurrence {
     /// all things, 1 KB each for K = 50, shared by the threads; if these exceed 256 MB, it goes by rows all the same.
     #[must_use]
     pub fn all(&self, threads: usize, progress: &(dyn Fn(u64, u64) + Sync)) -> Correlators {
+        let going_on = |done, total| {
+            progress(done, total);
+            ControlFlow::Continue(())
+        };
+        self.all_unless_stopped(threads, &going_on).unwrap_or_else(|| Correlators::concat([]))
+    }
+
+    /// As [`all`](Self::all); `None` soon after `progress` says `Break`.
+    #[must_use]
+    pub fn all_unless_stopped(
+        &self,
+        threads: usize,
+        progress: &(dyn Fn(u64, u64) -> ControlFlow<()> + Sync),
+    ) -> Option<Correlators> {
         if !self.columns.reach.is_empty() {
             return pairs::all(self, threads, progress);
         }
         let (rows, total) = (self.counts.len(), u64::from(self.rows()));
         let size = (rows / (threads.max(1) * 32)).clamp(1, 1024);
-        let done = AtomicU64::new(0);
+        let (done, stopped) = (AtomicU64::new(0), AtomicBool::new(false));
         let blocks = in_turn(
             threads,
             rows.div_ceil(size),
             || self.scratch(),
             |scratch, block| {
+                if stopped.load(Ordering::Relaxed) {
+                    return None;
+                }
                 let rows = (block * size)..rows.min((block + 1) * size);
                 let count = rows.len() as u64;
                 let correlators = self.rows_into(narrow(&rows), scratch);
-                progress(done.fetch_add(count, Ordering::Relaxed) + count, total);
-                correlators
+                if progress(done.fetch_add(count, Ordering::Relaxed) + count, total).is_break() {
+                    stopped.store(true, Ordering::Relaxed);
+                }
+                Some(correlators)
             },
         );
-        Correlators::concat(blocks)
+        (!stopped.into_inner()).then(|| Correlators::concat(blocks.into_iter().flatten()))
     }
 
     /// The columns of B.
@@ -180,7 +200,7 @@ impl CrossOccurrence {
 
     pub(crate) fn scratch(&self) -> Scratch {
         let strongest = Strongest::new(self.limit());
-        Scratch { runs: Runs::default(), bytes: Vec::new(), shorts: Vec::new(), words: Vec::new(), strongest }
+        Scratch { lengths: Vec::new(), bytes: Vec::new(), shorts: Vec::new(), words: Vec::new(), strongest }
     }
 
     fn rows_into(&self, rows: Range<u32>, scratch: &mut Scratch) -> Correlators {
@@ -223,11 +243,12 @@ impl CrossOccurrence {
         let own = self.rank(row);
         let end = match partners {
             Some(_) => {
-                scratch.runs.beginnings(users, &self.columns.reach[column]);
+                scratch.lengths.clear();
+                scratch.lengths.extend(self.columns.reach[column].iter().map(|&reach| u32::from(reach)));
                 own.unwrap_or(0)
             }
             None => {
-                scratch.runs.whole(matrix, users);
+                matrix.lengths(users, &mut scratch.lengths);
                 self.things.len()
             }
         };
@@ -243,11 +264,12 @@ impl CrossOccurrence {
             strongest: &mut scratch.strongest,
             partners,
         };
+        let rows = Beginnings { starts: users, lengths: &scratch.lengths };
         // A counter reaches at most the number of users of the row.
         match self.counts[row] {
-            0..0x100 => test.run(matrix, &scratch.runs, &mut scratch.bytes),
-            0x100..0x1_0000 => test.run(matrix, &scratch.runs, &mut scratch.shorts),
-            _ => test.run(matrix, &scratch.runs, &mut scratch.words),
+            0..0x100 => test.run(matrix, rows, &mut scratch.bytes),
+            0x100..0x1_0000 => test.run(matrix, rows, &mut scratch.shorts),
+            _ => test.run(matrix, rows, &mut scratch.words),
         }
     }
 }

@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::correlators::Correlators;
+use crate::counting::Counter;
 use crate::cross_occurrence::{CrossOccurrence, Progress, Scratch};
 use crate::frequency::{Block, ByFrequency, Class};
 use crate::interactions::Interactions;
@@ -20,7 +21,7 @@ const BYTES_MAX: usize = 256 << 20;
 const GATHERED: usize = 1024;
 
 /// Increments per thing that must be to count. Half of them are saved; testing for two costs more than testing for one.
-const INCREMENTS_MIN: u64 = 1 << 15;
+const INCREMENTS_MIN: u64 = 20_000;
 
 /// True if going by pairs is faster (as measured).
 pub(crate) fn pay(interactions: &Interactions) -> bool {
@@ -34,8 +35,8 @@ pub(crate) fn fit(things: usize, limit: usize) -> bool {
     SharedStrongest::bytes(things, limit) <= BYTES_MAX
 }
 
-/// As [`CrossOccurrence::all`].
-pub(crate) fn all(cross: &CrossOccurrence, threads: usize, progress: Progress<'_>) -> Correlators {
+/// As [`CrossOccurrence::all_unless_stopped`].
+pub(crate) fn all(cross: &CrossOccurrence, threads: usize, progress: Progress<'_>) -> Option<Correlators> {
     let (things, total) = (cross.things(), u64::from(cross.rows()));
     let pairs = Pairs {
         cross,
@@ -44,12 +45,18 @@ pub(crate) fn all(cross: &CrossOccurrence, threads: usize, progress: Progress<'_
     };
     let done = AtomicU64::new(total - things.len() as u64);
     let state = || (Wanted::nothing(things), cross.scratch());
+    let stopped = AtomicBool::new(false);
     in_turn(threads, things.blocks.len(), state, |(wanted, scratch), block| {
+        if stopped.load(Ordering::Relaxed) {
+            return;
+        }
         pairs.count(block, wanted, scratch);
         let count = things.blocks[block].ranks.len() as u64;
-        progress(done.fetch_add(count, Ordering::Relaxed) + count, total);
+        if progress(done.fetch_add(count, Ordering::Relaxed) + count, total).is_break() {
+            stopped.store(true, Ordering::Relaxed);
+        }
     });
-    pairs.gather(threads)
+    (!stopped.into_inner()).then(|| pairs.gather(threads))
 }
 
 /// What all threads share.
@@ -159,6 +166,12 @@ impl Partners<'_> {
         self.wanted
     }
 
+    /// False if the count is surely too little for the thing of this rank.
+    #[inline]
+    pub fn wants(&self, rank: usize, count: u32) -> bool {
+        count.reaches(self.wanted[rank])
+    }
+
     /// Offers the thing of the row to the one of this rank.
     #[inline]
     pub fn offer(&self, rank: usize, llr: f64) {
@@ -182,6 +195,28 @@ mod tests {
                 Interactions::from_pairs(users, things, pairs).unwrap()
             })
         })
+    }
+
+    /// Things that so many users have, all of them together, and one more who has every ninth thing.
+    fn together(count: u32) -> Interactions {
+        let crowd = (0..count).flat_map(|user| (0..70).map(move |thing| (user, thing)));
+        let others = (0..70).map(|thing| (count + thing % 9, thing));
+        Interactions::from_pairs(count + 20, 70, crowd.chain(others)).unwrap()
+    }
+
+    /// Where a wider counter takes over, and where what partners want ends.
+    #[test]
+    fn counts_at_the_edges_of_counters() {
+        for count in [253, 254, 255, 256, 65_534, 65_535] {
+            let matrix = together(count);
+            let params = Params { max_correlators: 3, ..Params::default() };
+            let all =
+                |pairs| CrossOccurrence::prepared(&matrix, None, params, pairs).unwrap().all(2, &|_, _| ());
+            let found = all(true);
+            assert_eq!(found, all(false));
+            let llr = crate::llr(u64::from(count) + 1, 0, 0, 19);
+            assert_eq!(found.row(69).collect::<Vec<_>>(), [(6, llr), (15, llr), (24, llr)], "{count}");
+        }
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 //! For given margins LLR falls with the count up to the one expected by chance, and rises from there. So the least LLR
 //! that still matters gives two bounds on the count, and all between them is passed over many counters at a time.
 
-use crate::counting::{Column, Counter, GROUP, Rows, Runs};
+use crate::counting::{Beginnings, Column, Counter, GROUP, Rows};
 use crate::frequency::{BLOCK, Block, ByFrequency, Class, Ranked};
 use crate::llr::{LlrTable, Margin};
 use crate::pairs::Partners;
@@ -37,15 +37,20 @@ const SPARSE: usize = 16;
 
 impl RowTest<'_> {
     /// Counts the rows and offers what may be strong. Leaves the counters clear.
-    pub fn run<C: Column, N: Counter>(mut self, matrix: &Rows<C>, runs: &Runs, counters: &mut Vec<N>) {
+    pub fn run<C: Column, N: Counter>(
+        mut self,
+        matrix: &Rows<C>,
+        rows: Beginnings<'_>,
+        counters: &mut Vec<N>,
+    ) {
         counters.resize(self.things.len() + GROUP, N::default());
-        matrix.count(runs, counters);
+        matrix.count(rows, counters);
         if let Some(own) = self.own {
             counters[own] = N::default();
         }
-        if runs.cells() < self.end / SPARSE {
+        if rows.cells() < self.end / SPARSE {
             let mut bounds = vec![None; self.things.classes.len()];
-            matrix.drain(runs, counters, |rank, count| self.look(rank, count, &mut bounds));
+            matrix.drain(rows, counters, |rank, count| self.look(rank, count, &mut bounds));
         } else {
             match self.partners {
                 Some(partners) => self.scan(counters, Some(partners.wanted())),
@@ -73,15 +78,12 @@ impl RowTest<'_> {
             }
             let wanted = wanted.map(|wanted| &wanted[ranks.clone()]);
             let nobody = greatest < bounds.high && bounds.low == 0;
-            if nobody && wanted.is_none_or(|wanted| !N::any_reaches(counters, wanted)) {
+            if nobody && wanted.is_none_or(|wanted| !any_reaches(counters, wanted)) {
                 continue;
             }
-            let mut hits = [0_u8; BLOCK];
-            let found = hits_of(counters, wanted, bounds, &mut hits);
             let mut rose = false;
-            for &hit in &hits[..found] {
-                let hit = usize::from(hit);
-                rose |= self.offer(ranks.start + hit, counters[hit].get());
+            for place in places(&hits_of(counters, wanted, bounds)) {
+                rose |= self.offer(ranks.start + place, counters[place].get());
             }
             if rose {
                 bounds = self.bounds(&things.classes[class]);
@@ -114,8 +116,8 @@ impl RowTest<'_> {
             Some(bounds) => bounds,
             None => *bounds[class].insert(self.bounds(&self.things.classes[class])),
         };
-        let wanted = self.partners.is_some_and(|partners| count >= u32::from(partners.wanted()[rank]));
-        if (known.admit(count) || wanted) && self.offer(rank, count) {
+        let wanted = self.partners.is_some_and(|partners| partners.wants(rank, count));
+        if (count.outside(known.low, known.high) || wanted) && self.offer(rank, count) {
             bounds.fill(None);
         }
     }
@@ -128,7 +130,7 @@ impl RowTest<'_> {
             return false;
         }
         let llr = self.table.llr(both, self.margin, margin);
-        if let Some(partners) = self.partners {
+        if let Some(partners) = self.partners.filter(|partners| partners.wants(rank, count)) {
             partners.offer(rank, llr);
         }
         self.strongest.offer(thing, llr)
@@ -139,28 +141,35 @@ impl RowTest<'_> {
     }
 }
 
-/// The places in a block that are worth a look, and how many. Without a jump that the processor could guess wrong.
+/// True if any counter is perhaps at least its `least`.
 #[inline]
-fn hits_of<N: Counter>(
-    counters: &[N],
-    wanted: Option<&[u16]>,
-    bounds: Bounds,
-    hits: &mut [u8; BLOCK],
-) -> usize {
-    let mut found = 0;
-    let mut place = 0_u8;
-    let mut note = |hit: bool| {
-        hits[found & (BLOCK - 1)] = place;
-        found += usize::from(hit);
-        place = place.wrapping_add(1);
-    };
-    match wanted {
-        None => counters.iter().for_each(|count| note(bounds.admit(count.get()))),
-        Some(wanted) => std::iter::zip(counters, wanted).for_each(|(count, &wanted)| {
-            note(bounds.admit(count.get()) | (count.get() >= u32::from(wanted)))
-        }),
+fn any_reaches<N: Counter>(counters: &[N], least: &[u16]) -> bool {
+    std::iter::zip(counters, least).fold(false, |any, (&count, &least)| any | count.reaches(least))
+}
+
+/// 1 where a counter of a block is worth a look. Bounds beyond the counter let its greatest value pass, too.
+#[inline]
+fn hits_of<N: Counter>(counters: &[N], wanted: Option<&[u16]>, bounds: Bounds) -> [u8; BLOCK] {
+    let mut hits = [0; BLOCK];
+    let (low, high) = (N::saturated(bounds.low), N::saturated(bounds.high));
+    for (hit, count) in hits.iter_mut().zip(counters) {
+        *hit = u8::from(count.outside(low, high));
     }
-    found
+    for (hit, (count, &wanted)) in hits.iter_mut().zip(std::iter::zip(counters, wanted.unwrap_or(&[]))) {
+        *hit |= u8::from(count.reaches(wanted));
+    }
+    hits
+}
+
+/// Where the hits are, eight places passed over at a time.
+#[inline]
+fn places(hits: &[u8; BLOCK]) -> impl Iterator<Item = usize> {
+    hits.as_chunks::<8>().0.iter().enumerate().flat_map(|(eight, hits)| {
+        let first = |hits: u64| (hits != 0).then_some(hits);
+        let left =
+            std::iter::successors(first(u64::from_le_bytes(*hits)), move |hits| first(hits & (hits - 1)));
+        left.map(move |hits| eight * 8 + hits.trailing_zeros() as usize / 8)
+    })
 }
 
 impl Bounds {
@@ -187,11 +196,6 @@ impl Bounds {
         let high = if high > own.min(class.most.count) { u32::MAX } else { narrow(high) };
         Self { low: narrow(low), high }
     }
-
-    #[inline]
-    fn admit(self, count: u32) -> bool {
-        (count.wrapping_sub(1) < self.low) | (count >= self.high)
-    }
 }
 
 /// The first of start..end from which on a monotone condition holds; `end` if it never does. Looks near the start first.
@@ -212,4 +216,53 @@ fn first(start: u64, end: u64, holds: impl Fn(u64) -> bool) -> u64 {
 /// Counts of users, who are numbered in 32 bits.
 fn narrow(count: u64) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BLOCK, Bounds, any_reaches, hits_of, places};
+    use crate::counting::Counter;
+
+    const EDGES: [u32; 12] = [0, 1, 2, 127, 128, 254, 255, 256, 65_534, 65_535, 65_536, u32::MAX];
+
+    /// Of all counters at an edge of some width, those are found that must be, and beyond them at most the greatest.
+    fn finds_all<N: Counter>(greatest: u32) {
+        let edges: Vec<u32> = EDGES.into_iter().filter(|&count| count <= greatest).collect();
+        let counters: Vec<N> = edges.iter().map(|&count| N::saturated(count)).collect();
+        for low in EDGES {
+            for high in EDGES.into_iter().skip(1) {
+                for least in [1, 2, 254, 255, 256, 65_535] {
+                    let wanted = vec![least; counters.len()];
+                    let hits = hits_of(&counters, Some(&wanted), Bounds { low, high });
+                    let found: Vec<usize> = places(&hits).collect();
+                    for (place, &count) in edges.iter().enumerate() {
+                        let reached = count >= u32::from(least);
+                        let worth = (count > 0 && count <= low) || count >= high || reached;
+                        let hit = found.contains(&place);
+                        assert!(hit || !worth, "{count}: {low}, {high}, {least}");
+                        assert!(worth || !hit || count == greatest, "{count}: {low}, {high}, {least}");
+                        assert_eq!(any_reaches(&counters[place..=place], &wanted), reached);
+                    }
+                    assert!(found.iter().all(|&place| place < counters.len()), "beyond the counters");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn narrow_comparisons_miss_nothing() {
+        finds_all::<u8>(255);
+        finds_all::<u16>(65_535);
+        finds_all::<u32>(u32::MAX);
+    }
+
+    #[test]
+    fn places_are_those_of_the_hits() {
+        for step in 1..BLOCK {
+            let hits = std::array::from_fn(|place| u8::from(place % step == step - 1));
+            let expected: Vec<usize> = (0..BLOCK).filter(|place| place % step == step - 1).collect();
+            assert_eq!(places(&hits).collect::<Vec<_>>(), expected);
+        }
+        assert_eq!(places(&[0; BLOCK]).count(), 0);
+    }
 }

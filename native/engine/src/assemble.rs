@@ -7,8 +7,8 @@ use events::properties::EntityProperties;
 use model::{Dictionary, DictionaryBuilder, IndicatorPart, Model, ModelParts, RankingPart};
 
 use crate::config::{Ranking, RankingKind, RecsModel};
-use crate::items::{ItemFields, user_rank};
-use crate::ranking::{self, RankingCounter, to_f32};
+use crate::items::{ItemFields, user_defined};
+use crate::ranking::{self, RankingCounter};
 use crate::{EngineConfig, Error, Result, TrainReport};
 
 /// The correlators of a train, or those of the model in use.
@@ -124,7 +124,10 @@ fn rankings_of(
     let mut counters = counters.into_iter();
     let ranks = |ranking: &Ranking| {
         if ranking.kind == RankingKind::UserDefined {
-            return described.iter().filter_map(|entity| user_defined(ranking, entity)).collect();
+            let rank = |entity: &EntityProperties| {
+                Some((entity.id.clone(), user_defined(ranking, &entity.properties)?))
+            };
+            return described.iter().filter_map(rank).collect();
         }
         let (things, counts) = counters.next().map(RankingCounter::finish).unwrap_or_default();
         let things = things.iter().map(str::to_owned);
@@ -139,11 +142,6 @@ fn rankings_of(
     };
     let names = config.rankings.iter().map(|ranking| ranking.name.clone());
     names.zip(config.rankings.iter().map(ranks)).collect()
-}
-
-fn user_defined(ranking: &Ranking, entity: &EntityProperties) -> Option<(String, f32)> {
-    let rank = user_rank(entity.properties.get(&ranking.name)?)?;
-    Some((entity.id.clone(), to_f32(rank)))
 }
 
 fn all_items(

@@ -35,6 +35,9 @@ pub enum Error {
     /// A query names something that the model or configuration lacks.
     #[error("{0}")]
     Unanswerable(String),
+    /// The observer asked for an end.
+    #[error("stopped before the model was complete")]
+    Stopped,
     /// The new model was not published: it is empty or much smaller than the one in use.
     #[error("{0}")]
     Shrunk(String),
@@ -52,6 +55,7 @@ impl Error {
             | Self::Unanswerable(_)
             | Self::Shrunk(_) => Kind::Invalid,
             Self::Store(error) => error.kind(),
+            Self::Stopped => Kind::Unavailable,
             Self::Model(error) => match error.kind() {
                 ErrorKind::Version => Kind::Version,
                 ErrorKind::Corrupt => Kind::Corrupt,

@@ -1,6 +1,6 @@
 //! Why: which history matched which correlator, which rule did what, and what was kept back by which condition.
 
-use model::{Condition, Explanation, Model, SearchPlan};
+use model::{Condition, Explanation, SearchPlan, View};
 
 use crate::history::Past;
 use crate::plan::Request;
@@ -91,7 +91,7 @@ fn origin(request: &Request<'_>, field: &str, value: &str) -> (Vec<&'static str>
 
 impl Explained {
     /// Searches once more without the conditions, to tell what they kept back.
-    pub(crate) fn new(model: &Model, request: &Request<'_>, plan: &SearchPlan) -> Self {
+    pub(crate) fn new(view: View<'_>, request: &Request<'_>, plan: &SearchPlan) -> Self {
         let open = SearchPlan {
             must: Vec::new(),
             must_not: Vec::new(),
@@ -100,10 +100,10 @@ impl Explained {
             num: plan.from + plan.num + plan.exclude_items.len().min(1_000) + FILTERED_MAX,
             ..plan.clone()
         };
-        let rejected = model.search(&open).into_iter().filter_map(|hit| {
-            let failed = model.explain(plan, hit.item).rejected_by;
+        let rejected = view.search(&open).into_iter().filter_map(|hit| {
+            let failed = view.explain(plan, hit.item).rejected_by;
             (!failed.is_empty())
-                .then(|| (model.item(hit.item).unwrap_or_default().to_owned(), hit.score, failed))
+                .then(|| (view.item(hit.item).unwrap_or_default().to_owned(), hit.score, failed))
         });
         let ids = |(name, past): &(String, Vec<Past>)| {
             (name.clone(), past.iter().map(|event| event.item.clone()).collect())

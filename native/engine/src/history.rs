@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use events::{EventFilter, EventStore, Scope};
+use events::{EventStore, Scope};
 
 use crate::{EngineConfig, Error, Query, Result};
 
@@ -18,21 +18,23 @@ pub(crate) struct Past {
 
 /// A user's history, per indicator of the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct History {
+pub struct History {
     /// Per queried indicator, in configuration order: newest distinct targets up to its limit, newest first.
-    pub recent: Vec<(String, Vec<Past>)>,
+    pub(crate) recent: Vec<(String, Vec<Past>)>,
     /// Targets of every event read whose name is black-listed, in order of appearance, distinct.
-    pub blacklisted: Vec<String>,
+    pub(crate) blacklisted: Vec<String>,
     /// The store could not be read: the answer lacks the stored history.
-    pub degraded: bool,
+    pub(crate) degraded: bool,
 }
 
 /// Collects events, newest first, into a [`History`].
 struct Collector<'a> {
     config: &'a EngineConfig,
     history: History,
-    /// (indicator, target) seen; indicator index `usize::MAX` stands for the black list.
-    seen: HashSet<(usize, String)>,
+    /// Targets seen per element of `history.recent`.
+    seen: Vec<HashSet<String>>,
+    /// What `history.blacklisted` has.
+    blacklisted: HashSet<String>,
     /// Position in `history.recent` of each indicator of the configuration.
     slots: Vec<Option<usize>>,
 }
@@ -45,80 +47,94 @@ impl<'a> Collector<'a> {
             slots[indicator] = Some(slot);
             history.recent.push((config.indicators[indicator].name.clone(), Vec::new()));
         }
-        Self { config, history, seen: HashSet::new(), slots }
+        Self {
+            config,
+            history,
+            seen: vec![HashSet::new(); queried.len()],
+            blacklisted: HashSet::new(),
+            slots,
+        }
     }
 
-    /// Can no older event of this indicator add anything?
-    fn is_done(&self, indicator: usize) -> bool {
-        let queried = &self.config.indicators[indicator];
-        let excludes =
-            queried.event_names().any(|name| self.config.blacklist_events.iter().any(|event| event == name));
-        let full = |slot: usize| self.history.recent[slot].1.len() >= queried.max_query_events as usize;
-        !excludes && self.slots[indicator].is_none_or(full)
+    fn blocks(&self, name: &str) -> bool {
+        self.config.blacklist_events.iter().any(|event| event == name)
     }
 
-    /// `name` may be an alias of an indicator.
-    fn add(&mut self, name: &str, target: &str, when: Option<i64>) {
-        let Some(indicator) = self.config.indicator_of(name) else { return };
+    /// Can no older event add anything?
+    fn is_done(&self) -> bool {
+        self.config.indicators.iter().zip(&self.slots).all(|(indicator, slot)| {
+            let full = |slot: usize| self.history.recent[slot].1.len() >= indicator.max_query_events as usize;
+            slot.is_none_or(|slot| full(slot) && !indicator.event_names().any(|name| self.blocks(name)))
+        })
+    }
+
+    /// Is the history of this indicator asked for?
+    fn is_queried(&self, indicator: usize) -> bool {
+        self.slots[indicator].is_some()
+    }
+
+    /// `name` may be an alias of the indicator. Gives whether the history of the indicator grew.
+    fn add(&mut self, indicator: usize, name: &str, target: &str, when: Option<i64>) -> bool {
         let canonical = &self.config.indicators[indicator].name;
-        let blocks = self.config.blacklist_events.iter().any(|event| event == canonical || event == name);
-        if blocks && self.seen.insert((usize::MAX, target.to_owned())) {
+        if (self.blocks(canonical) || self.blocks(name)) && !self.blacklisted.contains(target) {
+            self.blacklisted.insert(target.to_owned());
             self.history.blacklisted.push(target.to_owned());
         }
-        let Some(slot) = self.slots[indicator] else { return };
+        let Some(slot) = self.slots[indicator] else { return false };
         let limit = self.config.indicators[indicator].max_query_events as usize;
         let recent = &mut self.history.recent[slot].1;
-        if recent.len() < limit && self.seen.insert((indicator, target.to_owned())) {
-            recent.push(Past { item: target.to_owned(), when });
+        if recent.len() >= limit || self.seen[slot].contains(target) {
+            return false;
         }
+        self.seen[slot].insert(target.to_owned());
+        recent.push(Past { item: target.to_owned(), when });
+        true
     }
 }
 
 /// Reads the history that `query` asks for: inline events first, then the user's stored ones, newest first.
 ///
-/// A store that fails does not fail the query: the history is marked degraded.
+/// A store that fails or is not given (`None`) does not fail the query: the history is marked degraded.
 ///
 /// # Errors
 /// `eventNames` has a name that the configuration lacks.
 pub(crate) fn read(
     config: &EngineConfig,
     query: &Query,
-    store: &dyn EventStore,
+    store: Option<&dyn EventStore>,
     scope: Scope,
 ) -> Result<History> {
     let queried = queried_indicators(config, query)?;
     let mut collector = Collector::new(config, &queried);
     for event in query.history.iter().flatten() {
-        require_indicator(config, "history", &event.event)?;
-        collector.add(&event.event, &event.item, None);
+        let indicator = require_indicator(config, "history", &event.event)?;
+        collector.add(indicator, &event.event, &event.item, None);
     }
     let Some(user) = &query.user else { return Ok(collector.history) };
-    for &indicator in &queried {
-        collector.history.degraded |= read_indicator(&mut collector, indicator, user, store, scope).is_err();
-    }
+    let read = store.map(|store| read_stored(&mut collector, user, store, scope));
+    collector.history.degraded = !matches!(read, Some(Ok(())));
     Ok(collector.history)
 }
 
-/// The user's events of one indicator: all of them if they exclude, else the newest up to the limit.
-fn read_indicator(
+/// The user's events, newest first, until no older one can count.
+fn read_stored(
     collector: &mut Collector<'_>,
-    indicator: usize,
     user: &str,
     store: &dyn EventStore,
     scope: Scope,
 ) -> events::Result<()> {
-    let filter = EventFilter {
-        entity_type: Some("user".to_owned()),
-        entity_id: Some(user.to_owned()),
-        events: Some(collector.config.indicators[indicator].event_names().map(str::to_owned).collect()),
-        reversed: true,
-        ..EventFilter::default()
-    };
-    store.find(scope, &filter, &mut |event| {
-        if let Some((_, target)) = event.target {
-            collector.add(event.event, target, Some(event.event_time.millis));
-        }
-        if collector.is_done(indicator) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    if collector.is_done() {
+        return Ok(());
+    }
+    store.history(scope, ("user", user), &mut |deed| {
+        let indicator = collector.config.indicator_of(deed.event);
+        let Some(indicator) = indicator.filter(|&indicator| collector.is_queried(indicator)) else {
+            return ControlFlow::Continue(());
+        };
+        let grew = deed
+            .target
+            .is_some_and(|(_, target)| collector.add(indicator, deed.event, target, Some(deed.millis)));
+        if grew && collector.is_done() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })
 }
 

@@ -2,11 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use events::{EventTime, Json, json::Object};
+use events::properties::PropertyFold;
+use events::{EventRef, EventTime, Json, json::Object};
 use model::PropertyPart;
 
 use crate::EngineConfig;
-use crate::config::RankingKind;
+use crate::config::{Ranking, RankingKind};
+use crate::ranking::to_f32;
+
+/// Entities of this type are items.
+pub(crate) const ITEM: &str = "item";
+
+/// Gives `fold` the event if it describes an item. Training and live changes both read items this way.
+///
+/// # Errors
+/// The event's properties are no JSON object.
+pub(crate) fn describe(fold: &mut PropertyFold, event: &EventRef<'_>) -> events::Result<()> {
+    if event.event.starts_with('$') && event.entity_type == ITEM { fold.push(event) } else { Ok(()) }
+}
 
 /// Fields of items, collected item by item in ascending row order.
 pub(crate) struct ItemFields<'a> {
@@ -97,8 +110,13 @@ fn date_of(value: &Json, declared: bool) -> Option<i64> {
     }
 }
 
+/// The rank of an item with these properties in a user-defined ranking.
+pub(crate) fn user_defined(ranking: &Ranking, properties: &Object) -> Option<f32> {
+    properties.get(&ranking.name).and_then(user_rank).map(to_f32)
+}
+
 /// The rank that a user-defined ranking finds in an item's property: a number, or text that is one.
-pub(crate) fn user_rank(value: &Json) -> Option<f64> {
+fn user_rank(value: &Json) -> Option<f64> {
     let rank = match value {
         Json::Number(number) => number.as_f64(),
         Json::String(text) => text.trim().parse().ok()?,

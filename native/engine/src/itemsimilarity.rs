@@ -8,6 +8,7 @@
 mod read;
 mod write;
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use cco::{Correlators, Params, Sampling};
@@ -99,7 +100,10 @@ pub fn run(options: &Options, progress: Progress<'_>) -> Result<Summary, Error> 
         Params { max_correlators: options.max_correlators, min_llr: options.min_llr, positive_only: false };
     let correlators = (0..options.indicators.len())
         .map(|index| {
-            let told = |done, total| progress(Stage::Correlate(index), done, total);
+            let told = |done, total| {
+                progress(Stage::Correlate(index), done, total);
+                ControlFlow::Continue(())
+            };
             prepared.correlators(index, params, options.threads, &told)
         })
         .collect::<crate::Result<Vec<Correlators>>>()?;

@@ -2,7 +2,8 @@
 //!
 //! Training: [`train`] reads a store once, makes a [`TrainingSet`], counts correlators block by block and hands over
 //! [`model::ModelParts`]. Serving: a [`Recommender`] turns a [`Query`] and the user's history into a
-//! [`model::SearchPlan`] (pure, in `plan`) and executes it on a model. No SQL, no HTTP, no clock: the caller gives the time.
+//! [`model::SearchPlan`] (pure, in `plan`) and executes it on a model and on what
+//! [`LiveItems`] says of items since. No SQL, no HTTP, no clock: the caller gives the time.
 
 mod answer;
 mod assemble;
@@ -12,6 +13,7 @@ mod explain;
 mod history;
 mod items;
 pub mod itemsimilarity;
+mod live;
 mod members;
 mod plan;
 mod prune;
@@ -28,7 +30,9 @@ pub use config::{
 };
 pub use error::{Error, Result};
 pub use explain::{Explained, Reason, Reasons};
-pub use members::Problem;
+pub use history::History;
+pub use live::LiveItems;
+pub use members::{Problem, nearest};
 pub use prune::{PruneOptions, PruneReport, Pruned, prune};
 pub use query::{DateRange, Effect, HistoryEvent, Query, QueryError, RangeRule, Rule};
 pub use recommend::{Recommendation, Recommendations, Recommender};

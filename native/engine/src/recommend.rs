@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use events::json::{self, Object};
 use events::{EventStore, Json, Scope};
-use model::{Explanation, Hit, Model, SearchPlan};
+use model::{Explanation, Hit, Model, SearchPlan, View};
 
 use crate::explain::{Explained, Reasons};
-use crate::history;
+use crate::history::{self, History};
 use crate::plan::Request;
 use crate::{EngineConfig, Query, Result};
 
@@ -56,20 +56,55 @@ impl Recommender {
         &self.config
     }
 
-    /// Answers `query` on `model`. `now_ms` is the time that availability dates are compared with, if the query gives none.
+    /// Answers `query` on a model, with the changes of items since if it comes with them. `now_ms` is the time that availability dates are compared with, if the query gives none.
     ///
     /// # Errors
     /// The query names an indicator that the configuration lacks. A history that cannot be read is no error:
     /// see [`Recommendations::degraded`].
-    pub fn recommend(&self, model: &Model, query: &Query, now_ms: i64) -> Result<Recommendations> {
+    pub fn recommend<'m>(
+        &self,
+        model: impl Into<View<'m>>,
+        query: &Query,
+        now_ms: i64,
+    ) -> Result<Recommendations> {
+        self.recommend_with(model, query, &self.history(query)?, now_ms)
+    }
+
+    /// Reads what `query` needs of the past: the part of [`recommend`](Self::recommend) that waits for the store.
+    ///
+    /// # Errors
+    /// As [`recommend`](Self::recommend).
+    pub fn history(&self, query: &Query) -> Result<History> {
+        history::read(&self.config, query, Some(self.events.as_ref()), self.scope)
+    }
+
+    /// The past as far as `query` itself tells it; degraded if the store would know more.
+    ///
+    /// # Errors
+    /// As [`recommend`](Self::recommend).
+    pub fn history_without_store(&self, query: &Query) -> Result<History> {
+        history::read(&self.config, query, None, self.scope)
+    }
+
+    /// As [`recommend`](Self::recommend), with a history that was read before.
+    ///
+    /// # Errors
+    /// `from` + the number of results is too large.
+    pub fn recommend_with<'m>(
+        &self,
+        model: impl Into<View<'m>>,
+        query: &Query,
+        history: &History,
+        now_ms: i64,
+    ) -> Result<Recommendations> {
+        let view = model.into();
         let num = query.num_or(self.config.num)?;
-        let history = history::read(&self.config, query, self.events.as_ref(), self.scope)?;
-        let item = query.item.as_deref().map(|item| correlators_of(model, item)).unwrap_or_default();
-        let request = Request { config: &self.config, query, history: &history, item: &item, num, now_ms };
+        let item = query.item.as_deref().map(|item| correlators_of(view.model(), item)).unwrap_or_default();
+        let request = Request { config: &self.config, query, history, item: &item, num, now_ms };
         let plan = request.plan();
-        let answer = Answer { model, request: &request, plan: &plan };
-        let items = model.search(&plan).iter().map(|hit| answer.recommendation(hit)).collect();
-        let explanation = query.explain.then(|| Explained::new(model, &request, &plan));
+        let answer = Answer { view, request: &request, plan: &plan };
+        let items = view.search(&plan).iter().map(|hit| answer.recommendation(hit)).collect();
+        let explanation = query.explain.then(|| Explained::new(view, &request, &plan));
         Ok(Recommendations { items, degraded: history.degraded, explanation })
     }
 }
@@ -85,16 +120,16 @@ fn correlators_of(model: &Model, item: &str) -> Vec<(String, Vec<String>)> {
 
 /// What each hit of one answer needs.
 struct Answer<'a> {
-    model: &'a Model,
+    view: View<'a>,
     request: &'a Request<'a>,
     plan: &'a SearchPlan,
 }
 
 impl Answer<'_> {
     fn recommendation(&self, hit: &Hit) -> Recommendation {
-        let ranks = || self.model.ranks(hit.item).map(|(name, rank)| (name.to_owned(), rank)).collect();
+        let ranks = || self.view.ranks(hit.item).map(|(name, rank)| (name.to_owned(), rank)).collect();
         Recommendation {
-            item: self.model.item(hit.item).unwrap_or_default().to_owned(),
+            item: self.view.item(hit.item).unwrap_or_default().to_owned(),
             score: hit.score,
             ranks: self.request.query.with_ranks.then(ranks),
             properties: self.properties(hit.item),
@@ -103,7 +138,7 @@ impl Answer<'_> {
     }
 
     fn reasons(&self, item: u32) -> Reasons {
-        let explanation: Explanation = self.model.explain(self.plan, item);
+        let explanation: Explanation = self.view.explain(self.plan, item);
         Reasons::new(self.request, explanation)
     }
 
@@ -115,7 +150,7 @@ impl Answer<'_> {
         }
         let all = wanted.iter().any(|name| name == "*");
         let mut found = Object::new();
-        let document = self.model.document(item).and_then(|text| json::parse(text.as_bytes()).ok());
+        let document = self.view.document(item).and_then(|text| json::parse(text.as_bytes()).ok());
         if let Some(Json::Object(properties)) = document {
             let wanted = properties.into_iter().filter(|(name, _)| all || wanted.contains(name));
             wanted.for_each(|(name, value)| found.push(name, value));

@@ -11,7 +11,7 @@ use crate::assemble::{Correlated, assemble};
 use crate::config::{RankingKind, RecsModel};
 use crate::ranking::RankingCounter;
 use crate::window::Window;
-use crate::{EngineConfig, Error, Preparation, Prepared, Result, TrainingSet};
+use crate::{EngineConfig, Error, Preparation, Prepared, Result, TrainingSet, items};
 
 /// Choices that do not change the model.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +30,10 @@ pub trait Observer: Sync {
     fn progress(&self, done: u64);
     /// All is read: what will be counted. Called before the long part.
     fn preflight(&self, report: &TrainReport);
+    /// Should the work end without a result? Asked at each progress, from any thread, so it must be quick.
+    fn is_stopped(&self) -> bool {
+        false
+    }
 }
 
 /// What training saw and made.
@@ -112,7 +116,7 @@ impl Trained {
 /// `current` is the model in use, needed by `recsModel: "backfill"` only, which keeps its correlators.
 ///
 /// # Errors
-/// [`Error::Untrainable`] if there is nothing to train on; whatever the store reports.
+/// [`Error::Untrainable`] if there is nothing to train on; [`Error::Stopped`] if the observer says so; whatever the store reports.
 pub fn train(
     config: &EngineConfig,
     store: &dyn EventStore,
@@ -185,6 +189,10 @@ impl<'a> Reading<'a> {
             }
             if self.events.is_multiple_of(65_536) {
                 observer.progress(self.events);
+                if observer.is_stopped() {
+                    failure = Some(Error::Stopped);
+                    return ControlFlow::Break(());
+                }
             }
             ControlFlow::Continue(())
         })?;
@@ -195,10 +203,7 @@ impl<'a> Reading<'a> {
     fn push(&mut self, event: &EventRef<'_>) -> Result<()> {
         self.events += 1;
         if event.event.starts_with('$') {
-            if event.entity_type == "item" {
-                self.properties.push(event)?;
-            }
-            return Ok(());
+            return Ok(items::describe(&mut self.properties, event)?);
         }
         if !self.window.holds(event) {
             return Ok(());
@@ -206,7 +211,7 @@ impl<'a> Reading<'a> {
         for ranking in &mut self.rankings {
             ranking.push(event)?;
         }
-        if let (Some(("item", thing)), "user") = (event.target, event.entity_type)
+        if let (Some((items::ITEM, thing)), "user") = (event.target, event.entity_type)
             && let Some(indicator) = self.config.indicator_of(event.event)
         {
             self.training.push(indicator, event.entity_id, thing)?;
@@ -290,7 +295,10 @@ fn correlate(
     let mut correlators = Vec::new();
     for (index, indicator) in config.indicators.iter().enumerate() {
         observer.stage(&format!("correlate {}", indicator.name), rows);
-        let progress = |done, _| observer.progress(done);
+        let progress = |done, _| {
+            observer.progress(done);
+            if observer.is_stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
         let params = Params {
             max_correlators: indicator.max_correlators,
             min_llr: indicator.min_llr,

@@ -1,9 +1,11 @@
 //! Interactions on their way from strings to matrices.
 
+use std::ops::ControlFlow;
+
 use cco::{Correlators, CrossOccurrence, Interactions, Params, Sampling};
 use model::{Dictionary, DictionaryBuilder};
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// Interned interactions as they were pushed: 8 bytes each.
 pub struct TrainingSet {
@@ -245,16 +247,17 @@ impl Prepared {
     /// Counts one indicator against the primary.
     ///
     /// # Errors
-    /// More cells than fit.
+    /// More cells than fit; [`Error::Stopped`] after `progress` said `Break`.
     pub fn correlators(
         &self,
         indicator: usize,
         params: Params,
         threads: usize,
-        progress: &(dyn Fn(u64, u64) + Sync),
+        progress: &(dyn Fn(u64, u64) -> ControlFlow<()> + Sync),
     ) -> Result<Correlators> {
         let other = (indicator > 0).then(|| &self.indicators[indicator].interactions);
-        Ok(CrossOccurrence::new(&self.indicators[0].interactions, other, params)?.all(threads, progress))
+        let cross = CrossOccurrence::new(&self.indicators[0].interactions, other, params)?;
+        cross.all_unless_stopped(threads, progress).ok_or(Error::Stopped)
     }
 }
 
@@ -300,7 +303,10 @@ mod tests {
     fn nothing_makes_nothing() {
         let prepared = TrainingSet::new(2).finish(3, &preparation(1)).unwrap();
         assert_eq!((prepared.users(), prepared.things(1).len()), (0, 0));
-        assert_eq!(prepared.correlators(1, Params::default(), 2, &|_, _| ()).unwrap().rows(), 0);
+        assert_eq!(
+            prepared.correlators(1, Params::default(), 2, &|_, _| ControlFlow::Continue(())).unwrap().rows(),
+            0
+        );
     }
 
     proptest! {

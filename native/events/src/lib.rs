@@ -19,7 +19,12 @@ pub use error::{Error, Kind, Result};
 pub use event::{Entity, Event, EventRef, EventTexts};
 pub use json::Json;
 pub use memory::MemoryStore;
-pub use registry::{AccessKey, App, Channel, EngineInstance, InstanceStatus, NewApp, Registry};
-pub use store::{EventFilter, EventStore, EventVersion, Scope, Visit};
+pub use registry::{
+    AccessKey, App, Channel, DeclaredEvents, EngineInstance, InstanceStatus, NewApp, OnUnknown, Registry,
+    Rights,
+};
+pub use store::{
+    Changes, Deed, EventFilter, EventStore, EventVersion, Position, Scope, Visit, VisitDeed, VisitEntity,
+};
 pub use time::EventTime;
-pub use validate::{MAX_EVENT_BYTES, MAX_NAME_BYTES};
+pub use validate::{MAX_EVENT_BYTES, MAX_NAME_BYTES, ParsedBatch};

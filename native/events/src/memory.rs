@@ -1,11 +1,12 @@
 //! Event store and registry in memory: the reference that says what a store must do, and what tests use.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard};
 
 use crate::{
-    AccessKey, App, Channel, EngineInstance, Error, Event, EventFilter, EventStore, EventTexts, EventVersion,
-    Kind, NewApp, Registry, Result, Scope, Visit,
+    AccessKey, App, Changes, Channel, DeclaredEvents, EngineInstance, Entity, Error, Event, EventFilter,
+    EventStore, EventTexts, EventVersion, Kind, NewApp, Position, Registry, Result, Scope, Visit,
+    VisitEntity,
 };
 
 /// Keeps everything in memory, in plain maps under one lock; nothing is durable.
@@ -18,6 +19,9 @@ pub struct MemoryStore {
 struct State {
     /// Events by id. A scope is here from `init` to `remove`.
     events: BTreeMap<Scope, BTreeMap<String, Event>>,
+    /// Of the scopes in `events`.
+    journals: BTreeMap<Scope, Journal>,
+    lives: u128,
     generated_ids: u128,
     apps: BTreeMap<u32, App>,
     last_app: u32,
@@ -25,6 +29,25 @@ struct State {
     channels: BTreeMap<u32, Channel>,
     last_channel: u32,
     instances: BTreeMap<String, EngineInstance>,
+}
+
+/// Every change of a special event, in order.
+#[derive(Debug, Default)]
+struct Journal {
+    life: u128,
+    entities: Vec<Entity>,
+}
+
+impl Journal {
+    fn note(&mut self, event: &Event) {
+        if event.event.starts_with('$') {
+            self.entities.push(event.entity.clone());
+        }
+    }
+
+    fn position(&self) -> Position {
+        Position { life: self.life, added: self.entities.len() as u64, revised: 0 }
+    }
 }
 
 impl MemoryStore {
@@ -71,10 +94,30 @@ impl State {
         for event in events {
             let id = event.event_id.clone().unwrap_or_else(|| self.generate_id(scope));
             let event = Event { event_id: Some(id.clone()), ..event.clone() };
-            self.scope(scope)?.insert(id.clone(), event);
+            self.note(scope, &event);
+            let before = self.scope(scope)?.insert(id.clone(), event);
+            before.iter().for_each(|before| self.note(scope, before));
             ids.push(id);
         }
         Ok(ids)
+    }
+
+    fn note(&mut self, scope: Scope, event: &Event) {
+        self.journals.entry(scope).or_default().note(event);
+    }
+
+    /// Removes the events of `scope` for which `goes`; gives their number.
+    fn take(&mut self, scope: Scope, goes: impl Fn(&str, &Event) -> bool) -> usize {
+        let Some(events) = self.events.get_mut(&scope) else { return 0 };
+        let (journal, before) = (self.journals.entry(scope).or_default(), events.len());
+        events.retain(|id, event| {
+            let goes = goes(id, event);
+            if goes {
+                journal.note(event);
+            }
+            !goes
+        });
+        before - events.len()
     }
 
     /// A new event id: 32 hexadecimal digits.
@@ -91,12 +134,20 @@ impl State {
 
 impl EventStore for MemoryStore {
     fn init(&self, scope: Scope) -> Result<()> {
-        self.state().events.entry(scope).or_default();
+        let mut state = self.state();
+        if !state.events.contains_key(&scope) {
+            state.lives += 1;
+            let journal = Journal { life: state.lives, ..Journal::default() };
+            state.journals.insert(scope, journal);
+            state.events.insert(scope, BTreeMap::new());
+        }
         Ok(())
     }
 
     fn remove(&self, scope: Scope) -> Result<()> {
-        self.state().events.remove(&scope);
+        let mut state = self.state();
+        state.events.remove(&scope);
+        state.journals.remove(&scope);
         Ok(())
     }
 
@@ -109,15 +160,12 @@ impl EventStore for MemoryStore {
     }
 
     fn delete(&self, scope: Scope, event_id: &str) -> Result<bool> {
-        Ok(self.state().events.get_mut(&scope).is_some_and(|events| events.remove(event_id).is_some()))
+        Ok(self.state().take(scope, |id, _| id == event_id) > 0)
     }
 
     fn delete_entity(&self, scope: Scope, entity_type: &str, entity_id: &str) -> Result<u64> {
-        let mut state = self.state();
-        let Some(events) = state.events.get_mut(&scope) else { return Ok(0) };
-        let before = events.len();
-        events.retain(|_, event| event.entity.kind != entity_type || event.entity.id != entity_id);
-        Ok((before - events.len()) as u64)
+        let of_entity = |event: &Event| event.entity.kind == entity_type && event.entity.id == entity_id;
+        Ok(self.state().take(scope, |_, event| of_entity(event)) as u64)
     }
 
     fn replace(&self, scope: Scope, old: &[EventVersion], new: &[Event]) -> Result<bool> {
@@ -132,9 +180,8 @@ impl EventStore for MemoryStore {
         if !old.iter().all(seen) {
             return Ok(false);
         }
-        for version in old {
-            events.remove(&version.id);
-        }
+        let ids: BTreeSet<&str> = old.iter().map(|version| version.id.as_str()).collect();
+        state.take(scope, |id, _| ids.contains(id));
         state.append(scope, new)?;
         Ok(true)
     }
@@ -158,6 +205,18 @@ impl EventStore for MemoryStore {
         Ok(())
     }
 
+    fn changes(&self, scope: Scope, since: Position, visit: VisitEntity<'_>) -> Result<Changes> {
+        let state = self.state();
+        let Some(journal) = state.journals.get(&scope) else { return Ok(Changes::of_nothing(since)) };
+        let now = journal.position();
+        if !since.covers(&now) {
+            return Ok(Changes { now, complete: false });
+        }
+        let seen = usize::try_from(since.added).unwrap_or(usize::MAX);
+        journal.entities.iter().skip(seen).for_each(|entity| visit(&entity.kind, &entity.id));
+        Ok(Changes { now, complete: true })
+    }
+
     fn count(&self, scope: Scope) -> Result<u64> {
         Ok(self.state().events.get(&scope).map_or(0, BTreeMap::len) as u64)
     }
@@ -172,7 +231,7 @@ impl Registry for MemoryStore {
             None => state.last_app.checked_add(1).ok_or_else(|| invalid("no app id is left"))?,
         };
         state.last_app = state.last_app.max(id);
-        let app = App { id, name: app.name.clone(), description: app.description.clone() };
+        let app = App { id, name: app.name.clone(), description: app.description.clone(), declared: None };
         state.apps.insert(id, app.clone());
         Ok(app)
     }
@@ -186,6 +245,13 @@ impl Registry for MemoryStore {
         state.channels.retain(|_, channel| channel.app != id);
         state.access_keys.retain(|_, key| key.app != id);
         Ok(state.apps.remove(&id).is_some())
+    }
+
+    fn declare_events(&self, app: u32, declared: Option<&DeclaredEvents>) -> Result<bool> {
+        let mut state = self.state();
+        let Some(app) = state.apps.get_mut(&app) else { return Ok(false) };
+        app.declared = declared.cloned();
+        Ok(true)
     }
 
     fn create_access_key(&self, key: &AccessKey) -> Result<()> {
@@ -209,6 +275,17 @@ impl Registry for MemoryStore {
 
     fn delete_access_key(&self, key: &str) -> Result<bool> {
         Ok(self.state().access_keys.remove(key).is_some())
+    }
+
+    fn rotate_access_key(&self, old: &str, new: &AccessKey, old_expires_ms: i64) -> Result<bool> {
+        let mut state = self.state();
+        if state.access_keys.contains_key(&new.key) {
+            return Err(invalid("this access key exists already"));
+        }
+        let Some(old) = state.access_keys.get_mut(old) else { return Ok(false) };
+        old.expires_ms = Some(old.expires_ms.map_or(old_expires_ms, |expires| expires.min(old_expires_ms)));
+        state.access_keys.insert(new.key.clone(), new.clone());
+        Ok(true)
     }
 
     fn create_channel(&self, app: u32, name: &str) -> Result<Channel> {

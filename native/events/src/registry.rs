@@ -1,6 +1,6 @@
 //! Apps, access keys, channels and engine instances: what the rest of the product looks up by name.
 
-use crate::{Error, Kind, Result};
+use crate::{Error, Kind, MAX_NAME_BYTES, Result};
 
 /// An owner of events: one default channel and any number of named ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +11,57 @@ pub struct App {
     pub name: String,
     /// Free text.
     pub description: Option<String>,
+    /// The event names it is meant to have; `None` = any.
+    pub declared: Option<DeclaredEvents>,
+}
+
+/// The event names that an app is meant to have. `$set`, `$unset` and `$delete` always belong to them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeclaredEvents {
+    names: Vec<String>,
+    unknown: OnUnknown,
+}
+
+/// What becomes of an event whose name was not declared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnUnknown {
+    /// It is stored, with a warning to the operator.
+    Warn,
+    /// It is refused.
+    Reject,
+}
+
+impl DeclaredEvents {
+    /// Of these names, in any order. `Kind::Invalid` if there is none, or one is empty or too long.
+    pub fn new(names: impl IntoIterator<Item = String>, unknown: OnUnknown) -> Result<Self> {
+        let mut names: Vec<String> = names.into_iter().collect();
+        names.sort_unstable();
+        names.dedup();
+        let rule = format!("an event name has 1 to {MAX_NAME_BYTES} bytes");
+        if names.is_empty() {
+            return Err(Error::new(Kind::Invalid, "Declare at least one event name."));
+        }
+        match names.iter().find(|name| name.is_empty() || name.len() > MAX_NAME_BYTES) {
+            Some(bad) => Err(Error::new(Kind::Invalid, format!("One has {} bytes: {rule}.", bad.len()))),
+            None => Ok(Self { names, unknown }),
+        }
+    }
+
+    /// The names, sorted, each once.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// What becomes of others.
+    pub fn unknown(&self) -> OnUnknown {
+        self.unknown
+    }
+
+    /// Is this name declared, or special?
+    pub fn allows(&self, event: &str) -> bool {
+        matches!(event, "$set" | "$unset" | "$delete")
+            || self.names.binary_search_by(|name| name.as_str().cmp(event)).is_ok()
+    }
 }
 
 /// What [`Registry::create_app`] needs.
@@ -33,6 +84,46 @@ pub struct AccessKey {
     pub app: u32,
     /// Event names it may write; empty = all.
     pub events: Vec<String>,
+    /// What it may do.
+    pub rights: Rights,
+    /// From this time on it is worth nothing, ms since 1970; `None` = it does not expire.
+    pub expires_ms: Option<i64>,
+}
+
+impl AccessKey {
+    /// A key for everything in `app`, for ever.
+    pub fn new(key: impl Into<String>, app: u32) -> Self {
+        Self { key: key.into(), app, events: Vec::new(), rights: Rights::ALL, expires_ms: None }
+    }
+
+    /// Has it expired?
+    pub fn is_expired(&self, now_ms: i64) -> bool {
+        self.expires_ms.is_some_and(|expires| expires <= now_ms)
+    }
+}
+
+/// What an access key may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rights {
+    /// See events, entities and statistics.
+    pub read: bool,
+    /// Send events.
+    pub write: bool,
+    /// Delete events and entities.
+    pub delete: bool,
+}
+
+impl Rights {
+    /// Everything.
+    pub const ALL: Self = Self { read: true, write: true, delete: true };
+    /// Nothing.
+    pub const NONE: Self = Self { read: false, write: false, delete: false };
+
+    /// Their names: of `read`, `write`, `delete` those that are granted, in this order.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let all = [("read", self.read), ("write", self.write), ("delete", self.delete)];
+        all.into_iter().filter_map(|(name, granted)| granted.then_some(name))
+    }
 }
 
 /// A named channel of an app.
@@ -134,6 +225,8 @@ pub trait Registry: Send + Sync {
     fn apps(&self) -> Result<Vec<App>>;
     /// Deletes the app with its channels and keys, in one transaction. `false` if there was none.
     fn delete_app(&self, id: u32) -> Result<bool>;
+    /// Replaces what the app declares. `false` if there is no such app.
+    fn declare_events(&self, app: u32, declared: Option<&DeclaredEvents>) -> Result<bool>;
 
     /// Adds a key. `Kind::Invalid` if it exists.
     fn create_access_key(&self, key: &AccessKey) -> Result<()>;
@@ -143,6 +236,9 @@ pub trait Registry: Send + Sync {
     fn access_key(&self, key: &str) -> Result<Option<AccessKey>>;
     /// `false` if there was none.
     fn delete_access_key(&self, key: &str) -> Result<bool>;
+    /// Adds `new` and lets `old` expire at `old_expires_ms` unless it does so before, both or nothing. `false` if there is
+    /// no `old`; `Kind::Invalid` if `new` exists.
+    fn rotate_access_key(&self, old: &str, new: &AccessKey, old_expires_ms: i64) -> Result<bool>;
 
     /// Adds a channel. `Kind::Invalid` if the name is taken in this app or malformed.
     fn create_channel(&self, app: u32, name: &str) -> Result<Channel>;

@@ -1,8 +1,10 @@
 //! The contract of an event store.
 
+use std::fmt;
 use std::ops::ControlFlow;
+use std::str::FromStr;
 
-use crate::{Event, EventRef, Result};
+use crate::{Error, Event, EventRef, Kind, Result};
 
 /// Where events live: one app and one of its channels (`None` = the default channel).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -77,8 +79,88 @@ impl EventVersion {
     }
 }
 
+/// A state of a scope, to ask later what has changed since. Only the store that gave it can make sense of it; the default
+/// is before anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Position {
+    /// Distinguishes a scope that was removed and made again from what it was before.
+    pub life: u128,
+    /// Counts events that were added.
+    pub added: u64,
+    /// Counts special events that were replaced or deleted.
+    pub revised: u64,
+}
+
+impl Position {
+    /// Whoever knows all changes since this position knows all since `other`, too.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.life == other.life && self.added <= other.added && self.revised <= other.revised
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}-{}-{}", self.life, self.added, self.revised)
+    }
+}
+
+impl FromStr for Position {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let read = || {
+            let (life, rest) = text.split_once('-')?;
+            let (added, revised) = rest.split_once('-')?;
+            let life = u128::from_str_radix(life, 16).ok()?;
+            Some(Self { life, added: added.parse().ok()?, revised: revised.parse().ok()? })
+        };
+        read().ok_or_else(|| {
+            Error::new(Kind::Invalid, format!("\"{text}\" is no position in a store, as 1f-20-3 is"))
+        })
+    }
+}
+
+/// What [`EventStore::changes`] could tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Changes {
+    /// Up to where they were told.
+    pub now: Position,
+    /// Every entity was named. If not, any may have changed.
+    pub complete: bool,
+}
+
+impl Changes {
+    /// Of a scope that is not there: nothing, for who knew that.
+    pub fn of_nothing(since: Position) -> Self {
+        Self { now: Position::default(), complete: since == Position::default() }
+    }
+}
+
 /// Called per event; `Break` ends the visit early, without an error. It may read from the same store, but not write.
 pub type Visit<'a> = &'a mut dyn FnMut(&EventRef<'_>) -> ControlFlow<()>;
+
+/// What an entity did, as much of it as a query needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deed<'a> {
+    /// Name of the event.
+    pub event: &'a str,
+    /// Type and id of the target entity.
+    pub target: Option<(&'a str, &'a str)>,
+    /// Event time, ms.
+    pub millis: i64,
+}
+
+impl<'a> From<&EventRef<'a>> for Deed<'a> {
+    fn from(event: &EventRef<'a>) -> Self {
+        Self { event: event.event, target: event.target, millis: event.event_time.millis }
+    }
+}
+
+/// Called per deed, as [`Visit`] is per event.
+pub type VisitDeed<'a> = &'a mut dyn FnMut(&Deed<'_>) -> ControlFlow<()>;
+
+/// Called with type and id of an entity.
+pub type VisitEntity<'a> = &'a mut dyn FnMut(&str, &str);
 
 /// Keeps events. Every operation may be called from several threads and, where the store allows it, several processes.
 pub trait EventStore: Send + Sync {
@@ -110,8 +192,27 @@ pub trait EventStore: Send + Sync {
     /// With `entity_type` and `entity_id` set this is an index lookup: the history of an entity.
     fn find(&self, scope: Scope, filter: &EventFilter, visit: Visit<'_>) -> Result<()>;
 
+    /// Visits what an entity (type, id) did, newest first, in the order of [`find`](Self::find). Every query reads this, so a
+    /// store that has an index by entity answers from the index alone.
+    fn history(&self, scope: Scope, entity: (&str, &str), visit: VisitDeed<'_>) -> Result<()> {
+        let filter = EventFilter {
+            entity_type: Some(entity.0.to_owned()),
+            entity_id: Some(entity.1.to_owned()),
+            reversed: true,
+            ..EventFilter::default()
+        };
+        self.find(scope, &filter, &mut |event| visit(&Deed::from(event)))
+    }
+
     /// Visits every event of one consistent state of the store, in any order, as fast as the store can. For training and export.
     fn scan(&self, scope: Scope, visit: Visit<'_>) -> Result<()>;
+
+    /// Names the entities whose special events (those with a `$` in front) were added, replaced or deleted since a position;
+    /// an entity may be named several times, or without need. Little work if there is little to tell, so that it
+    /// can be asked several times a second. A store that keeps no record of changes never tells them completely.
+    fn changes(&self, _scope: Scope, _since: Position, _visit: VisitEntity<'_>) -> Result<Changes> {
+        Ok(Changes::default())
+    }
 
     /// Number of events in `scope`: an estimate is enough (progress bars).
     fn count(&self, scope: Scope) -> Result<u64>;
@@ -164,6 +265,19 @@ mod tests {
         assert!(!matches(|f| f.target_id = Some(some("item"))));
         assert!(!matches(|f| f.target_id = Some(None)));
         assert!(!matches(|f| (f.start, f.entity_id) = (Some(0), some("u2"))), "members are ANDed");
+    }
+
+    #[test]
+    fn positions_are_written_and_read_and_compared() {
+        let position = Position { life: u128::MAX, added: u64::MAX, revised: 7 };
+        assert_eq!(position.to_string().parse::<Position>().unwrap(), position);
+        for wrong in ["", "1-2", "1-2-3-4", "x-1-2", "1--2", "1-2-3 "] {
+            assert_eq!(wrong.parse::<Position>().unwrap_err().kind(), Kind::Invalid, "{wrong}");
+        }
+        let earlier = Position { added: 3, ..position };
+        assert!(earlier.covers(&position) && earlier.covers(&earlier) && !position.covers(&earlier));
+        assert!(!earlier.covers(&Position { life: 1, ..position }), "another life");
+        assert!(!earlier.covers(&Position { revised: 6, ..position }));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::json::{Fault, Json, Object, Parser};
+use crate::json::{Fault, Json, JsonError, Object, Parser};
 use crate::{Entity, Error, Event, EventTime, Kind, Result};
 
 /// Longest name, type or id, in bytes.
@@ -29,13 +29,31 @@ impl Event {
     /// `now` becomes the creation time, and the event time if there is none. Errors are `Kind::Invalid`, with the text
     /// that clients see. Faster than [`from_json`](Self::from_json), for imports.
     pub fn parse(text: &[u8], now: EventTime) -> Result<Self> {
+        Self::parse_observed(text, now).map(|(event, _)| event)
+    }
+
+    /// [`parse`](Self::parse), and the first place where the text is not strict JSON.
+    pub fn parse_observed(text: &[u8], now: EventTime) -> Result<(Self, Option<JsonError>)> {
         if text.len() > MAX_EVENT_BYTES {
             return Err(too_large());
         }
-        let draft = Parser::new(text).and_then(|mut parser| parser.document(Draft::read));
+        let draft =
+            Parser::new(text).and_then(|mut parser| Ok((parser.document(Draft::read)?, parser.leniency())));
         match draft.map_err(|fault| invalid(fault.to_string()))? {
-            Ok(draft) => draft.finish(now),
-            Err(other) => Err(not_an_object(&other)),
+            (Ok(draft), leniency) => Ok((draft.finish(now)?, leniency)),
+            (Err(other), _) => Err(not_an_object(&other)),
+        }
+    }
+
+    /// Reads an array of at most `events_max` events, each as [`parse`](Self::parse) does: one result per element, in order, and
+    /// the first place where the text is not strict JSON. `Kind::Invalid` if the text is no such array.
+    pub fn parse_batch(text: &[u8], now: EventTime, events_max: usize) -> Result<ParsedBatch> {
+        let batch = Parser::new(text).and_then(|mut parser| {
+            Ok((parser.document(|parser| read_batch(parser, now, events_max))?, parser.leniency()))
+        });
+        match batch.map_err(|fault| invalid(fault.to_string()))? {
+            (Ok(events), leniency) => Ok((events, leniency)),
+            (Err(error), _) => Err(error),
         }
     }
 
@@ -86,6 +104,34 @@ impl Event {
         }
         if self.properties.text_bytes() > MAX_EVENT_BYTES { Err(too_large()) } else { Ok(()) }
     }
+}
+
+/// One result per element, and where the text is not strict JSON.
+pub type ParsedBatch = (Vec<Result<Event>>, Option<JsonError>);
+
+fn read_batch(
+    parser: &mut Parser<'_>,
+    now: EventTime,
+    events_max: usize,
+) -> std::result::Result<Result<Vec<Result<Event>>>, Fault> {
+    if !parser.open_array()? {
+        let other = parser.value()?;
+        return Ok(Err(invalid(format!("A batch must be a JSON array of events, got {}.", other.excerpt()))));
+    }
+    let (mut events, mut count) = (Vec::new(), 0);
+    while parser.item(count == 0)? {
+        count += 1;
+        let draft = Draft::read(parser)?;
+        // beyond the limit only the syntax counts
+        if count <= events_max {
+            events.push(draft.map_err(|other| not_an_object(&other)).and_then(|draft| draft.finish(now)));
+        }
+    }
+    if count > events_max {
+        let text = format!("Batch request must have less than or equal to {events_max} events");
+        return Ok(Err(invalid(text)));
+    }
+    Ok(Ok(events))
 }
 
 /// What the twelve rules look at. Unlike an [`Event`] it can have half a target.

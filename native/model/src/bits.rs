@@ -1,7 +1,7 @@
 //! A set of item rows.
 
 /// One bit per item. Rows beyond the end are never contained; setting them does nothing.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Bits {
     words: Vec<u64>,
 }

@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use crate::DictionaryView;
 use crate::array::Array;
+use crate::bits::Bits;
 use crate::error::Result;
 use crate::format::{Bytes, FieldAt, Layout, read};
 use crate::search::Shards;
+use crate::{DictionaryView, Explanation, Hit, SearchPlan, View};
 
 /// An immutable snapshot of correlators, properties and rankings, mapped from its file. Everything in it was checked when
 /// it was opened, so nothing below fails. Items go by row: 0, 1, 2… in byte order of their ids.
@@ -18,6 +19,7 @@ pub struct Model {
     bytes: Bytes,
     layout: Layout,
     shards: OnceLock<Shards>,
+    described: OnceLock<Vec<Bits>>,
 }
 
 /// Sizes of a model.
@@ -53,7 +55,7 @@ impl Model {
 
     fn new(bytes: Bytes) -> Result<Self> {
         let layout = read(bytes.as_ref())?;
-        Ok(Self { bytes, layout, shards: OnceLock::new() })
+        Ok(Self { bytes, layout, shards: OnceLock::new(), described: OnceLock::new() })
     }
 
     /// The snapshot as in its file.
@@ -122,7 +124,7 @@ impl Model {
     }
 
     /// Value of the ranking with this index, if the item has one.
-    fn rank(&self, ranking: usize, row: u32) -> Option<f32> {
+    pub(crate) fn rank(&self, ranking: usize, row: u32) -> Option<f32> {
         let (_, span) = self.layout.rankings.get(ranking)?;
         let ranks = Array::<f32>::new(self.as_bytes().get(span.clone())?);
         ranks.get(row as usize).filter(|rank| !rank.is_nan())
@@ -152,24 +154,39 @@ impl Model {
         self.layout.fields.iter().take(self.layout.indicators)
     }
 
-    /// Index of an indicator or, if there is none of that name, of a property.
-    pub(crate) fn field(&self, name: &str) -> Option<usize> {
-        let (indicators, properties) = self.layout.fields.split_at_checked(self.layout.indicators)?;
-        let property = || properties.binary_search_by(|field| field.name.as_str().cmp(name)).ok();
-        indicators
-            .iter()
-            .position(|field| field.name == name)
-            .or_else(|| property().map(|index| index + indicators.len()))
+    /// Number of indicators.
+    pub(crate) fn indicator_count(&self) -> usize {
+        self.layout.indicators
     }
 
-    /// A property by name.
-    pub(crate) fn property(&self, name: &str) -> Option<&FieldAt> {
-        let properties = self.layout.fields.get(self.layout.indicators..)?;
-        let index = properties.binary_search_by(|field| field.name.as_str().cmp(name)).ok()?;
-        properties.get(index)
+    /// The properties, by name.
+    pub(crate) fn property_fields(&self) -> &[FieldAt] {
+        self.layout.fields.get(self.layout.indicators..).unwrap_or_default()
+    }
+
+    /// Per property: items that have a value.
+    pub(crate) fn described(&self) -> &[Bits] {
+        let rows = |field: &FieldAt| field.postings(self.as_bytes()).rows.iter().collect();
+        self.described.get_or_init(|| self.property_fields().iter().map(rows).collect())
+    }
+
+    /// Is it a thing of the primary indicator, though it may have no correlators?
+    pub fn is_primary_thing(&self, id: &str) -> bool {
+        let primary = self.indicator_fields().next();
+        primary.is_some_and(|field| field.values(self.as_bytes()).find(id).is_some())
     }
 
     pub(crate) fn shards(&self) -> &Shards {
         self.shards.get_or_init(|| Shards::new(self))
+    }
+
+    /// [`View::search`] in the model as it was made.
+    pub fn search(&self, plan: &SearchPlan) -> Vec<Hit> {
+        View::from(self).search(plan)
+    }
+
+    /// [`View::explain`] in the model as it was made.
+    pub fn explain(&self, plan: &SearchPlan, row: u32) -> Explanation {
+        View::from(self).explain(plan, row)
     }
 }

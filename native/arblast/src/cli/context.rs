@@ -1,6 +1,7 @@
 //! What every command needs: where things are, and how to speak.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use engine::{ConfigError, EngineConfig, Leniency, Warning};
 use events::{App, Kind, Scope};
@@ -10,12 +11,14 @@ use super::Global;
 use super::argv::Passed;
 use super::console::Console;
 use crate::failure::{Failure, Result};
+use crate::settings::PioEnv;
 
 /// Global options, made usable. Nothing is opened before a command asks for it.
 #[derive(Clone)]
 pub struct Context {
     global: Global,
     passed: Passed,
+    pio_env: OnceLock<PioEnv>,
     /// Speaks for the command.
     pub console: Console,
 }
@@ -42,12 +45,29 @@ impl Context {
                 format_args!("Ignored, as there is no Spark: {}", passed.ignored.join(" ")),
             );
         }
-        Self { global, passed, console }
+        Self { global, passed, pio_env: OnceLock::new(), console }
     }
 
     /// The directory that holds everything.
     pub fn home(&self) -> Result<PathBuf> {
-        crate::home::resolve(self.global.home.as_deref(), |name| std::env::var(name).ok())
+        self.pio_env()?;
+        crate::home::resolve(self.global.home.as_deref(), |name| self.variable(name))
+    }
+
+    /// PredictionIO's `pio-env.sh`, if there is one.
+    pub fn pio_env(&self) -> Result<&PioEnv> {
+        if let Some(found) = self.pio_env.get() {
+            return Ok(found);
+        }
+        let found = PioEnv::find(&|name| std::env::var(name).ok())?;
+        Ok(self.pio_env.get_or_init(|| found))
+    }
+
+    /// A variable of the environment, else of `pio-env.sh`; an empty one counts as not set.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        let of_file = || self.pio_env().ok()?.get(name).map(str::to_owned);
+        let is_set = |value: &String| !value.is_empty();
+        std::env::var(name).ok().filter(is_set).or_else(of_file).filter(is_set)
     }
 
     /// Opens events, registry and models.

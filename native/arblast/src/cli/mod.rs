@@ -6,10 +6,12 @@ pub mod argv;
 mod batchpredict;
 mod build;
 mod check;
+mod config;
 pub mod console;
 mod context;
 mod deploy;
 mod doctor;
+mod eventserver;
 mod export;
 mod import;
 mod itemsimilarity;
@@ -20,11 +22,14 @@ mod query;
 mod refused;
 mod rollback;
 mod sample;
+mod serve;
+mod servers;
 mod status;
 mod table;
 mod train;
 mod undeploy;
 mod version;
+mod webhook;
 
 use std::path::PathBuf;
 
@@ -42,6 +47,7 @@ Examples:
   arblast sample shop && cd shop      a small shop to play with; prints what to do next
   arblast app new myapp               an app keeps events; prints its access key
   arblast import --app myapp --input events.jsonl
+  arblast eventserver                 takes in events on port 7070
   arblast train                       reads engine.json of the working directory
   arblast query '{\"user\": \"u1\"}'
   arblast deploy                      answers queries on port 8000
@@ -136,10 +142,16 @@ enum Data {
     Import(import::Args),
     /// Write events as JSON lines
     Export(export::Args),
+    /// Take in events over HTTP
+    Eventserver(eventserver::Args),
     /// Write a small sample shop: events and an engine.json
     Sample(sample::Args),
+    /// Show the settings of the servers, and where each comes from
+    Config(config::Args),
     /// Check that this installation works
     Status(status::Args),
+    /// Try what webhooks make of a payload
+    Webhook(webhook::Args),
 }
 
 /// Models and queries.
@@ -155,6 +167,8 @@ enum Engine {
     Prune(prune::Args),
     /// Answer queries over HTTP
     Deploy(deploy::Args),
+    /// Take in events and answer queries, in one process
+    Serve(serve::Args),
     /// Stop a query server
     Undeploy(undeploy::Args),
     /// Ask for recommendations
@@ -188,8 +202,11 @@ fn run_data(command: Data, context: &Context) -> Result<()> {
         Data::Accesskey(args) => accesskey::run(args, context),
         Data::Import(args) => import::run(args, context),
         Data::Export(args) => export::run(args, context),
+        Data::Eventserver(args) => eventserver::run(&args, context),
         Data::Sample(args) => sample::run(&args, context),
+        Data::Config(args) => config::run(&args, context),
         Data::Status(_) => status::run(context),
+        Data::Webhook(args) => webhook::run(&args, context),
     }
 }
 
@@ -200,6 +217,7 @@ fn run_engine(command: Engine, context: &Context) -> Result<()> {
         Engine::Train(args) => train::run(args, context),
         Engine::Prune(args) => prune::run(&args, context),
         Engine::Deploy(args) => deploy::run(args, context.clone()),
+        Engine::Serve(args) => serve::run(&args, context),
         Engine::Undeploy(args) => undeploy::run(&args, context),
         Engine::Query(args) => query::run(&args, context),
         Engine::Batchpredict(args) => batchpredict::run(&args, context),

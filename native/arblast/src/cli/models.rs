@@ -1,6 +1,5 @@
 //! `arblast models`
 
-use events::json::Object;
 use events::{EventTime, Json};
 use stores::{Listed, Status};
 
@@ -26,7 +25,7 @@ pub fn run(context: &Context) -> Result<()> {
     if context.console.json() {
         context
             .console
-            .value(Json::Array(generations.iter().map(|listed| described(listed).into()).collect()));
+            .value(Json::Array(generations.iter().map(|listed| models::described(listed).into()).collect()));
     } else {
         table(context.console, &generations);
     }
@@ -54,33 +53,6 @@ fn table(console: Console, generations: &[Listed]) {
             (_, Status::Version(why) | Status::Corrupt(why)) => row([&number, why, "", "", "", ""]),
         }
     }
-}
-
-fn described(listed: &Listed) -> Object {
-    let (status, why) = match &listed.status {
-        Status::Ready => ("ready", None),
-        Status::Version(why) => ("version", Some(why)),
-        Status::Corrupt(why) => ("corrupt", Some(why)),
-    };
-    let mut object = Object::new()
-        .with("generation", listed.generation)
-        .with("current", listed.current)
-        .with("status", status);
-    if let Some(why) = why {
-        object.insert("message", why.as_str());
-    }
-    if let Some(info) = &listed.info {
-        object.insert("digest", info.digest.as_str());
-        object.insert("items", info.items);
-        object.insert("users", info.users);
-        object.insert("correlators", info.correlators);
-        object.insert("bytes", info.bytes);
-        object.insert("build", info.trained.build.as_str());
-        object.insert("engineInstanceId", info.trained.engine_instance.as_str());
-        object.insert("started", time(info.trained.started_ms));
-        object.insert("published", time(info.trained.published_ms));
-    }
-    object
 }
 
 fn time(millis: i64) -> String {

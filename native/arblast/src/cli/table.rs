@@ -44,9 +44,8 @@ mod tests {
     #[test]
     fn events_are_sorted() {
         let key = |events: &[&str]| AccessKey {
-            key: "k".into(),
-            app: 1,
             events: events.iter().map(|event| (*event).to_owned()).collect(),
+            ..AccessKey::new("k", 1)
         };
         assert_eq!(allowed_events(&key(&[])), "(all)");
         assert_eq!(allowed_events(&key(&["view", "buy"])), "buy,view");

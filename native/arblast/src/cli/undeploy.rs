@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use events::json;
+use events::{Kind, json};
 
 use super::Context;
 use crate::failure::{Failure, Result};
@@ -29,21 +29,53 @@ pub struct Args {
     /// Port of the server
     #[arg(long, default_value_t = 8000)]
     port: u16,
+    /// Key of the server, if it was started with one [default: $ARBLAST_SERVER_KEY]
+    #[arg(long, value_name = "KEY")]
+    server_key: Option<String>,
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let address = SocketAddr::new(args.ip, args.port);
     let at = format!("http://{address}");
     context.console.info(LOGGER, format_args!("Looking for a query server at {at}..."));
-    if request(address, "GET", "/").is_err() {
+    if request(address, "GET", "/", None).is_err() {
         return Err(Failure::not_found(format!("Nothing at {at} ({address} does not answer).")));
     }
-    if !is_query_server(address) {
+    if running_at(address).is_none() {
         return Err(Failure::invalid(format!(
             "Another program is at {at}; it is not stopped. Give the right --ip and --port."
         )));
     }
-    let (status, body) = request(address, "POST", "/stop")
+    stop(address, server_key(args.server_key.clone()).as_deref())?;
+    context.console.info(LOGGER, format_args!("Undeployed {at}."));
+    Ok(())
+}
+
+/// The key of query servers: as given, else from the environment.
+pub(super) fn server_key(given: Option<String>) -> Option<String> {
+    given.or_else(|| std::env::var("ARBLAST_SERVER_KEY").ok()).filter(|key| !key.is_empty())
+}
+
+/// Which engine a query server answers for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Running {
+    pub(super) app: String,
+    pub(super) variant: String,
+}
+
+/// The query server of Arblast that answers there.
+pub(super) fn running_at(address: SocketAddr) -> Option<Running> {
+    let (_, body) = request(address, "GET", "/", None).ok()?;
+    let status = json::parse(body.as_bytes()).ok()?;
+    let text = |name: &str| status.get(name).and_then(|value| value.as_str()).map(str::to_owned);
+    (text("server")? == "arblast query server").then_some(())?;
+    Some(Running { app: text("app")?, variant: text("variant")? })
+}
+
+/// Stops the query server there, and waits until it has given up the port.
+pub(super) fn stop(address: SocketAddr, key: Option<&str>) -> Result<()> {
+    let at = format!("http://{address}");
+    let (status, body) = request(address, "POST", "/stop", key)
         .map_err(|error| Failure::io(format_args!("cannot stop {at}"), &error))?;
     if status != 200 {
         return Err(Failure::invalid(format!("The server at {at} refuses to stop: {body}")));
@@ -51,33 +83,25 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let asked = Instant::now();
     while TcpStream::connect_timeout(&reachable(address), TIMEOUT).is_ok() {
         if asked.elapsed() > STOP_TIMEOUT {
-            return Err(Failure::new(
-                events::Kind::Unavailable,
-                format!("The server at {at} still runs; try again."),
-            ));
+            let message = format!("The server at {at} still runs; try again.");
+            return Err(Failure::new(Kind::Unavailable, message));
         }
         sleep(Duration::from_millis(50));
     }
-    context.console.info(LOGGER, format_args!("Undeployed {at}."));
     Ok(())
 }
 
-/// Does a query server of Arblast answer there?
-pub fn is_query_server(address: SocketAddr) -> bool {
-    let Ok((_, body)) = request(address, "GET", "/") else { return false };
-    let Ok(status) = json::parse(body.as_bytes()) else { return false };
-    status.get("server").and_then(|server| server.as_str()) == Some("arblast query server")
-}
-
 /// One request without body; gives status and body.
-fn request(address: SocketAddr, method: &str, path: &str) -> io::Result<(u16, String)> {
+fn request(address: SocketAddr, method: &str, path: &str, key: Option<&str>) -> io::Result<(u16, String)> {
     const ANSWER_BYTES_MAX: u64 = 1 << 20;
     let mut stream = TcpStream::connect_timeout(&reachable(address), TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
+    let key = key.map_or_else(String::new, |key| format!("Authorization: Bearer {key}\r\n"));
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nAccept: application/json\r\n{key}Content-Length: 0\r\n\
+         Connection: close\r\n\r\n"
     )?;
     let mut answer = Vec::new();
     stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;

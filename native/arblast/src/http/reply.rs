@@ -21,13 +21,30 @@ pub fn message(status: StatusCode, text: impl Into<String>) -> Response {
     json(status, Object::new().with("message", text.into()).to_string())
 }
 
+/// The address of something: the parts of its path.
+pub fn location(parts: &[&str]) -> HeaderValue {
+    let mut path = String::new();
+    for part in parts {
+        path.push('/');
+        for byte in part.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                path.push(char::from(byte));
+            } else {
+                path.push_str(&format!("%{byte:02X}"));
+            }
+        }
+    }
+    HeaderValue::from_str(&path).unwrap_or_else(|_| HeaderValue::from_static("/"))
+}
+
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         message(status(self.kind()), self.to_string())
     }
 }
 
-fn status(kind: Kind) -> StatusCode {
+/// The status that fits a kind of failure.
+pub fn status(kind: Kind) -> StatusCode {
     match kind {
         Kind::Invalid => StatusCode::BAD_REQUEST,
         Kind::Denied => StatusCode::UNAUTHORIZED,

@@ -1,7 +1,12 @@
 //! Work that takes long and has a record: run by commands in the foreground, by servers in the background.
 
+mod background;
+mod recorder;
 mod report;
 mod train;
+mod turn;
 
-pub use report::described;
+pub use background::{Background, Order};
+pub use report::{described, job};
 pub use train::{Published, TrainJob, app_of};
+pub use turn::{ask_to_stop, runs};

@@ -1,8 +1,10 @@
 //! The report of a train as JSON, for records and for programs.
 
 use engine::{IndicatorReport, TrainReport};
-use events::Json;
-use events::json::Object;
+use events::json::{self, Number, Object};
+use events::{EngineInstance, EventTime, InstanceStatus, Json};
+
+use super::train::CANCELLED;
 
 /// All of the report.
 pub fn described(report: &TrainReport) -> Object {
@@ -28,4 +30,51 @@ fn indicator(report: &IndicatorReport) -> Json {
         .with("sampled", report.sampled)
         .with("correlators", report.correlators)
         .into()
+}
+
+/// A real number as JSON; what JSON cannot say becomes `null`.
+pub(super) fn real(value: f64) -> Json {
+    Number::real(value).map_or(Json::Null, Json::Number)
+}
+
+/// A training run as a job: where it stands, and what it reported so far.
+pub fn job(run: &EngineInstance) -> Object {
+    let time = |ms| EventTime::utc(ms).to_string();
+    let (status, reason) = match &run.status {
+        InstanceStatus::Init => ("executing", None),
+        InstanceStatus::Completed => ("successful", None),
+        InstanceStatus::Failed(reason) if reason == CANCELLED => ("cancelled", None),
+        InstanceStatus::Failed(reason) => ("failed", Some(reason.as_str())),
+    };
+    let mut job = Object::new()
+        .with("jobId", run.id.as_str())
+        .with("engineId", run.variant.as_str())
+        .with("app", run.app.as_str())
+        .with("status", status)
+        .with("startTime", time(run.start_ms));
+    if run.status != InstanceStatus::Init {
+        job.push("endTime", time(run.end_ms));
+    }
+    if let Some(reason) = reason {
+        job.push("reason", reason);
+    }
+    if let Some(generation) = run.generation {
+        job.push("generation", generation);
+    }
+    if !run.batch.is_empty() {
+        job.push("batch", run.batch.as_str());
+    }
+    if let Ok(Json::Object(mut report)) = json::parse(run.report.as_bytes()) {
+        // Where it stands is of the job; what was seen and made is its report.
+        for name in ["stage", "done", "total", "stages", "seenMs", "cancelling"] {
+            if let Some(value) = report.get(name).cloned() {
+                job.push(name, value);
+            }
+        }
+        report = report.into_iter().filter(|(name, _)| !job.contains(name)).collect();
+        if !report.is_empty() {
+            job.push("report", report);
+        }
+    }
+    job
 }

@@ -1,10 +1,13 @@
 //! One training run: its record, the train itself, the refusal of a model that shrank, the publication.
 
 use engine::{EngineConfig, Observer, PruneOptions, PruneReport, TrainOptions, TrainReport};
-use events::{App, EngineInstance, InstanceStatus, Kind, Scope};
+use events::json::Object;
+use events::{App, EngineInstance, InstanceStatus, Kind, Position, Scope};
 use stores::{ModelInfo, Storage, TrainedBy};
 
+use super::recorder::Recorder;
 use super::report::described;
+use super::turn::{self, Turn};
 use crate::failure::{Failure, Result};
 use crate::identity::{BUILD, VERSION};
 use crate::{clock, models};
@@ -39,24 +42,76 @@ pub struct Published {
     pub pruned: Option<PruneReport>,
 }
 
+/// A train that has its record and its turn.
+pub struct Begun {
+    app: App,
+    record: EngineInstance,
+    _turn: Turn,
+}
+
+impl Begun {
+    /// The record as it began.
+    pub fn record(&self) -> &EngineInstance {
+        &self.record
+    }
+}
+
+/// Why a cancelled train has failed.
+pub const CANCELLED: &str = "cancelled";
+
 impl TrainJob<'_> {
     /// Trains and publishes. The registry has a record of it from the beginning, which ends as completed or failed.
     ///
     /// # Errors
-    /// The app does not exist; whatever [`engine::train`] and the stores report; the new model is refused.
+    /// The app does not exist; another train of this engine runs; whatever [`engine::train`] and the stores report; the
+    /// new model is refused.
     pub fn run(&self, observer: &dyn Observer) -> Result<Published> {
+        let begun = self.begin()?.ok_or_else(|| {
+            let variant = &self.config.variant;
+            let message =
+                format!("another train of engine {variant} is running; wait for its end, or cancel it");
+            Failure::new(Kind::Unavailable, message)
+        })?;
+        self.finish(begun, observer)
+    }
+
+    /// Makes the record. `None` if another train of this engine runs.
+    ///
+    /// # Errors
+    /// The app does not exist; whatever the stores report.
+    pub fn begin(&self) -> Result<Option<Begun>> {
         let app = app_of(self.storage, self.config)?;
-        let mut record = self.record(&app)?;
+        let directory = models::of(self.storage, &app.name, &self.config.variant);
+        let Some(turn) = Turn::take(&directory)? else { return Ok(None) };
+        turn::bury(self.storage, &app.name, &self.config.variant, &turn)?;
+        let record = self.record(&app)?;
         self.storage.registry.put_instance(&record)?;
-        let outcome = self.train_and_publish(&app, &record, observer);
+        Ok(Some(Begun { app, record, _turn: turn }))
+    }
+
+    /// Trains and publishes what was begun.
+    ///
+    /// # Errors
+    /// See [`run`](Self::run).
+    pub fn finish(&self, begun: Begun, observer: &dyn Observer) -> Result<Published> {
+        let Begun { app, mut record, _turn } = begun;
+        let stop = turn::stop_path(&models::of(self.storage, &app.name, &self.config.variant));
+        let recorder = Recorder::new(record.clone(), self.storage.registry.as_ref(), stop.clone(), observer);
+        let outcome = recorder.during(|| self.train_and_publish(&app, &record, &recorder));
+        let _ = std::fs::remove_file(stop);
         record.end_ms = clock::now_ms();
+        let stages = recorder.stages();
         match &outcome {
             Ok(published) => {
                 record.status = InstanceStatus::Completed;
                 record.generation = Some(published.generation);
-                record.report = described(&published.report).to_string();
+                record.report = described(&published.report).with("stages", stages).to_string();
             }
-            Err(failure) => record.status = InstanceStatus::Failed(failure.to_string()),
+            Err(failure) => {
+                let cancelled = recorder.is_cancelled().then(|| CANCELLED.to_owned());
+                record.status = InstanceStatus::Failed(cancelled.unwrap_or_else(|| failure.to_string()));
+                record.report = Object::new().with("stages", stages).to_string();
+            }
         }
         self.storage.registry.put_instance(&record)?;
         outcome
@@ -91,9 +146,13 @@ impl TrainJob<'_> {
         let scope = Scope { app: app.id, channel: None };
         let events = self.storage.events.as_ref();
         let pruned = self.prune(scope, observer)?;
+        let position = events.changes(scope, Position::default(), &mut |_, _| {})?.now;
         let trained = engine::train(self.config, events, scope, current, self.options, observer)?;
         if !self.force {
             trained.check_size(current, self.config.min_model_ratio)?;
+        }
+        if observer.is_stopped() {
+            return Err(engine::Error::Stopped.into());
         }
         observer.stage("publish", 0);
         let by = TrainedBy {
@@ -101,6 +160,7 @@ impl TrainJob<'_> {
             engine_instance: run.id.clone(),
             started_ms: run.start_ms,
             published_ms: clock::now_ms(),
+            position: Some(position),
         };
         let (generation, model) = models.publish(&trained.parts, by)?;
         Ok(Published { instance: run.id.clone(), generation, model, report: trained.report, pruned })

@@ -178,6 +178,7 @@ fn version_help_and_wrong_arguments() {
         "accesskey",
         "import",
         "export",
+        "eventserver",
         "sample",
         "status",
         "build",
@@ -198,7 +199,7 @@ fn version_help_and_wrong_arguments() {
         let own = program.ok(&[command, "--help"]);
         assert!(own.contains("Example") || command == "version", "{command}: {own}");
     }
-    for wrong in [&["nonsense"][..], &[], &["app"], &["import"], &["train", "--nonsense"], &["eventserver"]] {
+    for wrong in [&["nonsense"][..], &[], &["app"], &["import"], &["train", "--nonsense"]] {
         let outcome = program.run(wrong);
         assert_eq!(outcome.code, Some(1), "{wrong:?}");
         assert!(outcome.stderr.contains("help"), "{wrong:?}: {outcome:?}");

@@ -3,10 +3,35 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that panics has failed")]
 
 mod apps;
+mod browser;
 mod engines;
+mod engines_rest;
+mod events_auth;
+mod events_batch;
+mod events_client;
+mod events_docs;
+mod events_durable;
+mod events_entities;
+mod events_find;
+mod events_killed;
+mod events_ndjson;
+mod events_single;
 mod handmade;
+mod hostile;
 mod import;
+mod items_live;
+mod openapi;
+mod operation;
+mod operation_config;
+mod operation_tls;
+mod page;
 mod program;
 mod prune;
+mod queries_client;
+mod queries_feedback;
+mod queries_routes;
+mod queries_swap;
 mod same;
+mod serve;
 mod server;
+mod webhooks;

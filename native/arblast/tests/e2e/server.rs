@@ -9,15 +9,19 @@ use events::{Json, json};
 
 use crate::program::{Program, http, number, text};
 
-struct Server {
-    child: Child,
-    port: u16,
+pub struct Server {
+    pub child: Child,
+    pub port: u16,
 }
 
 impl Server {
     /// Starts on a free port and waits for the line that says so.
-    fn start(program: &Program, options: &[&str]) -> Self {
-        let mut child = program.start(&[&["deploy", "--ip", "127.0.0.1", "--port", "0"], options].concat());
+    pub fn start(program: &Program, options: &[&str]) -> Self {
+        Self::of(program.start(&[&["deploy", "--ip", "127.0.0.1", "--port", "0"], options].concat()))
+    }
+
+    /// Waits for the line that says that it runs.
+    pub fn of(mut child: Child) -> Self {
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let line = stdout.lines().map_while(Result::ok).find(|line| line.contains("Engine API is live at"));
         let Some(line) = line else { panic!("{:?}", child.wait_with_output()) };
@@ -25,7 +29,7 @@ impl Server {
         Self { child, port }
     }
 
-    fn request(&self, method: &str, path: &str, body: &str) -> (u16, Json) {
+    pub fn request(&self, method: &str, path: &str, body: &str) -> (u16, Json) {
         let (status, body) = http(self.port, method, path, body).unwrap();
         (status, json::parse(body.as_bytes()).unwrap_or_else(|error| panic!("{path}: {error}: {body}")))
     }
@@ -35,7 +39,7 @@ impl Server {
     }
 
     /// Waits for the end.
-    fn ended(mut self) -> Option<i32> {
+    pub fn ended(mut self) -> Option<i32> {
         let asked = Instant::now();
         while asked.elapsed() < Duration::from_secs(15) {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -54,7 +58,7 @@ impl Drop for Server {
     }
 }
 
-fn trained() -> Program {
+pub fn trained() -> Program {
     let program = Program::new();
     program.sample_shop();
     program.ok(&["train"]);
@@ -84,7 +88,7 @@ fn every_error_is_json_with_a_message() {
         ("POST", "/queries.json", r#"{"user": "#, 400, "JSON"),
         ("POST", "/queries.json", "[]", 400, "object"),
         ("POST", "/queries.json", r#"{"eventNames": ["nonsense"]}"#, 400, "nonsense"),
-        ("POST", "/queries.json", &large, 400, "bytes"),
+        ("POST", "/queries.json", &large, 413, "bytes"),
         ("GET", "/queries.json", "", 405, "method"),
         ("GET", "/nonsense", "", 404, "nothing"),
     ];
@@ -161,10 +165,10 @@ fn a_server_that_cannot_start_says_why() {
     let port = taken.local_addr().unwrap().port().to_string();
     let deploy = ["deploy", "--ip", "127.0.0.1", "--port", &port];
     drop(taken);
-    let server = Server::start(&program, &[]);
-    let running = server.port.to_string();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let running = taken.local_addr().unwrap().port().to_string();
     let error = program.refused(75, &["deploy", "--ip", "127.0.0.1", "--port", &running]);
-    assert!(error.contains("arblast undeploy --port"), "{error}");
+    assert!(error.contains("another program has the port"), "{error}");
     let error = program.refused(1, &[&deploy[..], &["--engine-instance-id", "x"]].concat());
     assert!(error.starts_with("Invalid engine instance ID x. Aborting."), "{error}");
     let untrained = Program::new();

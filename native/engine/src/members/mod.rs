@@ -173,7 +173,7 @@ fn quoted(choices: &[&str]) -> String {
 }
 
 /// Of `known` (a spelling and what it stands for), the one most like `name`, if it differs by no more than a third.
-pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = (&'a str, &'a str)>) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, known: impl Iterator<Item = (&'a str, &'a str)>) -> Option<&'a str> {
     const LONGEST: usize = 64;
     if name.len() > LONGEST {
         return None;

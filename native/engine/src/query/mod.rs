@@ -49,6 +49,12 @@ pub struct Query {
     pub result_props: Option<Vec<String>>,
     /// Extension: history given inline instead of (or, with `user`, before) the stored one, newest first.
     pub history: Option<Vec<HistoryEvent>>,
+    /// Id of an earlier prediction that this query belongs to; passed on with feedback.
+    pub pr_id: Option<String>,
+    /// Extension: add the id of this prediction to the answer, if the server has given it one.
+    pub with_pr_id: bool,
+    /// Extension: say in the answer if it is degraded.
+    pub with_degraded: bool,
     /// Member names that are not known, in order of appearance.
     pub unknown: Vec<String>,
 }

@@ -115,6 +115,9 @@ fn query(reader: &mut Reader<'_>, mut members: Members<'_>) -> Query {
         explain: members.flag("explain").unwrap_or(false),
         result_props: members.texts("resultProps"),
         history: members.free("history").and_then(|json| history(reader, json)),
+        pr_id: members.text("prId"),
+        with_pr_id: members.flag("withPrId").unwrap_or(false),
+        with_degraded: members.flag("withDegraded").unwrap_or(false),
         unknown: Vec::new(),
     };
     if let Err(error) = query.num_or(0) {

@@ -73,6 +73,24 @@ pub(crate) static QUERY: Table = Table {
             "",
             "Events to use before those stored for `user`, newest first: `[{\"event\": …, \"item\": …}]` or `{\"<event>\": [\"<item>\", …]}`.",
         ),
+        optional(
+            "prId",
+            Kind::Text,
+            "",
+            "Id of an earlier prediction that this query belongs to, for the feedback.",
+        ),
+        optional(
+            "withPrId",
+            Kind::Flag,
+            "false",
+            "Add the id of this prediction, if the server gives feedback.",
+        ),
+        optional(
+            "withDegraded",
+            Kind::Flag,
+            "false",
+            "Add `degraded: true` if the stored history could not be read.",
+        ),
     ],
 };
 

@@ -43,7 +43,7 @@ const FULL: &str = r#"{
   "dateRange": {"name": "date", "after": "2026-01-01T00:00:00+01:00", "before": 1767225600000},
   "currentDate": "2026-01-15T12:00:00", "blacklistItems": ["c"], "returnSelf": true, "num": 7, "from": 3,
   "eventNames": ["view"], "withRanks": true, "explain": true, "resultProps": ["*"],
-  "history": [{"event": "view", "item": "q"}]
+  "history": [{"event": "view", "item": "q"}], "prId": "p", "withPrId": true, "withDegraded": true
 }"#;
 
 fn rule(name: &str, values: &[&str], effect: Effect) -> Rule {
@@ -99,6 +99,9 @@ fn full() -> Query {
         explain: true,
         result_props: Some(vec!["*".into()]),
         history: Some(vec![HistoryEvent { event: "view".into(), item: "q".into() }]),
+        pr_id: Some("p".into()),
+        with_pr_id: true,
+        with_degraded: true,
         unknown: vec![],
     }
 }
@@ -414,6 +417,9 @@ fn any_query() -> impl Strategy<Value = Query> {
         return_self: rest.2,
         with_ranks: rest.3,
         explain: rest.4,
+        pr_id: None,
+        with_pr_id: false,
+        with_degraded: false,
         unknown: vec![],
     })
 }

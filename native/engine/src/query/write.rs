@@ -44,6 +44,9 @@ impl Query {
                 Json::Array(events.iter().map(event).collect())
             }),
         );
+        put("prId", self.pr_id.as_deref().map(Json::from));
+        put("withPrId", self.with_pr_id.then(|| Json::from(true)));
+        put("withDegraded", self.with_degraded.then(|| Json::from(true)));
         Json::Object(object)
     }
 }

@@ -144,3 +144,31 @@ fn backfill_keeps_the_correlators_and_refreshes_the_rest() {
     assert_eq!(second.ranks(after).next().unwrap().1, first.ranks(before).next().unwrap().1 + 1.0);
     assert!(second.document(after).unwrap().contains("new"));
 }
+
+/// Asks for an end as soon as a stage of this name makes progress.
+struct StopsAt(&'static str, std::sync::Mutex<String>);
+
+impl engine::Observer for StopsAt {
+    fn stage(&self, name: &str, _: u64) {
+        name.clone_into(&mut self.1.lock().unwrap());
+    }
+    fn progress(&self, _: u64) {}
+    fn preflight(&self, _: &engine::TrainReport) {}
+    fn is_stopped(&self) -> bool {
+        self.1.lock().unwrap().starts_with(self.0)
+    }
+}
+
+#[test]
+fn a_train_stops_when_it_is_asked_to() {
+    let shop = outdoor().stored();
+    let options = engine::TrainOptions { threads: 2, now_ms: NOW };
+    for stage in ["correlate buy", "correlate view"] {
+        let observer = StopsAt(stage, std::sync::Mutex::default());
+        let stopped = engine::train(&config(""), shop.store.as_ref(), SCOPE, None, options, &observer);
+        assert!(matches!(stopped, Err(Error::Stopped)), "{stage}");
+        assert!(observer.1.lock().unwrap().starts_with(stage), "it went on");
+    }
+    let observer = StopsAt("never", std::sync::Mutex::default());
+    assert!(engine::train(&config(""), shop.store.as_ref(), SCOPE, None, options, &observer).is_ok());
+}

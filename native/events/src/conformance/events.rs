@@ -1,9 +1,12 @@
 //! What every event store must do.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use crate::json::{Json, Object};
-use crate::{Entity, Event, EventFilter, EventStore, EventTime, EventVersion, Kind, Scope};
+use crate::{
+    Changes, Deed, Entity, Event, EventFilter, EventStore, EventTime, EventVersion, Kind, Position, Scope,
+};
 
 const SCOPE: Scope = Scope { app: 1, channel: None };
 
@@ -19,6 +22,7 @@ pub fn event_store<S: EventStore>(fresh: impl Fn() -> S, reopen: impl Fn(S) -> S
     upsert(initialised(), &reopen);
     filters(&initialised());
     order_and_limits(&initialised());
+    histories(&initialised());
     early_break(&initialised());
     deletion(initialised(), &reopen);
     replacement(initialised(), &reopen);
@@ -26,6 +30,7 @@ pub fn event_store<S: EventStore>(fresh: impl Fn() -> S, reopen: impl Fn(S) -> S
     large(initialised(), &reopen);
     concurrent_writers(initialised(), &reopen);
     visitor_may_read(&initialised());
+    changes(initialised(), &reopen);
 }
 
 /// A plain event: `user` did `name` to `item` at `millis`.
@@ -288,6 +293,47 @@ fn order_and_limits(store: &impl EventStore) {
     }
 }
 
+/// `history` is a `find` that says less: with and without target, long ids, times beyond any calendar, many names.
+fn histories(store: &impl EventStore) {
+    let long = "长".repeat(90);
+    let mut events = Vec::new();
+    let times = [i64::MIN, -(1 << 47), -(1 << 47) + 1, -1, 0, 1, 5, 5, (1 << 47) - 1, 1 << 47, i64::MAX];
+    for (i, time) in times.into_iter().cycle().take(120).enumerate() {
+        let user = ["u", "u1", long.as_str()][i % 3];
+        let target = ["i", long.as_str(), "é"][i % 4 % 3];
+        let mut event = event(&format!("e{}", i % 7), user, target, time);
+        event.creation_time = EventTime::utc(i64::try_from(i % 5).unwrap());
+        if i % 5 == 0 {
+            event.target = None;
+        }
+        events.push(event);
+    }
+    events.iter().step_by(9).for_each(|event| _ = store.append(SCOPE, std::slice::from_ref(event)).unwrap());
+    store.append(SCOPE, &events).unwrap();
+    let owned = |deed: &Deed<'_>| {
+        (deed.event.to_owned(), deed.target.map(|(kind, id)| (kind.to_owned(), id.to_owned())), deed.millis)
+    };
+    for (user, number) in [("u", 54), ("u1", 40), (long.as_str(), 40), ("nobody", 0), ("", 0)] {
+        let (mut expected, mut deeds) = (Vec::new(), Vec::new());
+        let filter = EventFilter { reversed: true, ..of_entity(user) };
+        let collect = &mut |event: &crate::EventRef<'_>| {
+            expected.push(owned(&Deed::from(event)));
+            ControlFlow::Continue(())
+        };
+        store.find(SCOPE, &filter, collect).unwrap();
+        let collect = &mut |deed: &Deed<'_>| {
+            deeds.push(owned(deed));
+            ControlFlow::Continue(())
+        };
+        store.history(SCOPE, ("user", user), collect).unwrap();
+        assert_eq!(deeds, expected, "{user}");
+        assert_eq!(deeds.len(), number, "{user}");
+    }
+    let nothing = &mut |_: &Deed<'_>| unreachable!("an item did nothing");
+    store.history(SCOPE, ("item", "u"), nothing).unwrap();
+    store.history(Scope { app: 99, channel: None }, ("user", "u"), nothing).unwrap();
+}
+
 /// `Break` ends a visit without an error.
 fn early_break(store: &impl EventStore) {
     let batch: Vec<Event> = (0..50).map(|i| event("buy", "u", "i", i)).collect();
@@ -301,6 +347,12 @@ fn early_break(store: &impl EventStore) {
     store.find(SCOPE, &of_entity("u"), &mut three).unwrap();
     store.scan(SCOPE, &mut three).unwrap();
     assert_eq!(visits, 9);
+    let mut first = |_: &Deed<'_>| {
+        visits += 1;
+        ControlFlow::Break(())
+    };
+    store.history(SCOPE, ("user", "u"), &mut first).unwrap();
+    assert_eq!(visits, 10);
 }
 
 /// By id, and everything of an entity, but not what targets it.
@@ -494,4 +546,63 @@ fn visitor_may_read(store: &impl EventStore) {
     store.find(SCOPE, &EventFilter::default(), &mut read).unwrap();
     store.scan(SCOPE, &mut read).unwrap();
     assert_eq!(reads, 50);
+}
+
+/// Entities named since a position.
+fn changed(store: &impl EventStore, since: Position) -> (Changes, BTreeSet<String>) {
+    let mut named = BTreeSet::new();
+    let mut name = |kind: &str, id: &str| {
+        named.insert(format!("{kind} {id}"));
+    };
+    let changes = store.changes(SCOPE, since, &mut name).unwrap();
+    (changes, named)
+}
+
+/// Whatever is done to a special event names its entity, once to who has asked since; everything else is silent.
+fn changes<S: EventStore>(store: S, reopen: impl Fn(S) -> S) {
+    let set = |id: &str, item: &str| {
+        let mut set = with_id(id, event("$set", item, "-", 5));
+        (set.entity.kind, set.target) = ("item".into(), None);
+        set
+    };
+    let (start, named) = changed(&store, Position::default());
+    assert!(!start.complete && named.is_empty(), "nobody knows what was before the beginning");
+    let mut since = start.now;
+    let mut told = |store: &S, expected: &[&str]| {
+        let (changes, named) = changed(store, since);
+        assert!(changes.complete);
+        assert_eq!(named.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+        assert_eq!(changed(store, changes.now), (changes, BTreeSet::new()), "told once");
+        since = changes.now;
+    };
+    store.append(SCOPE, &[event("view", "u", "i", 1), with_id("own", event("view", "u", "i", 2))]).unwrap();
+    told(&store, &[]);
+    let mut unnamed = set("", "a");
+    unnamed.event_id = None;
+    let ids = store.append(SCOPE, &[unnamed, set("b1", "b"), event("$delete", "u", "-", 3)]).unwrap();
+    told(&store, &["item a", "item b", "user u"]);
+    let store = reopen(store);
+    told(&store, &[]);
+    store.append(SCOPE, &[set("b1", "c"), with_id("own", event("view", "v", "i", 2))]).unwrap();
+    told(&store, &["item b", "item c"]);
+    store.append(SCOPE, &[with_id("b1", event("view", "u", "i", 5))]).unwrap();
+    told(&store, &["item c"]);
+    store.append(SCOPE, &[set("b1", "b"), set(&ids[0], "d")]).unwrap();
+    told(&store, &["item a", "item b", "item d"]);
+    assert!(store.delete(SCOPE, &ids[0]).unwrap() && store.delete(SCOPE, "own").unwrap());
+    told(&store, &["item d"]);
+    store.append(SCOPE, &[set(&ids[0], "a")]).unwrap();
+    told(&store, &["item a"]);
+    assert_eq!(store.delete_entity(SCOPE, "item", "b").unwrap(), 1);
+    told(&store, &["item b"]);
+    let seen = EventVersion { id: ids[0].clone(), event_time: 5, creation_time: 1_000_000 };
+    assert!(store.replace(SCOPE, &[seen], &[set("new", "e")]).unwrap());
+    told(&store, &["item a", "item e"]);
+    store.remove(SCOPE).unwrap();
+    let (nothing, _) = changed(&store, since);
+    assert!(!nothing.complete && changed(&store, nothing.now).0.complete, "there is no scope any more");
+    store.init(SCOPE).unwrap();
+    store.append(SCOPE, &[set("f1", "f")]).unwrap();
+    let (changes, _) = changed(&store, since);
+    assert!(!changes.complete && changes.now != since, "a new life");
 }

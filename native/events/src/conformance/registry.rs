@@ -1,12 +1,18 @@
 //! What every registry must do.
 
-use crate::{AccessKey, App, EngineInstance, InstanceStatus, Kind, NewApp, Registry, Result};
+use crate::{
+    AccessKey, App, DeclaredEvents, EngineInstance, InstanceStatus, Kind, NewApp, OnUnknown, Registry,
+    Result, Rights,
+};
 
 /// Runs the suite. `fresh` makes an empty registry; `reopen` closes one and opens it again.
 pub fn registry<R: Registry>(fresh: impl Fn() -> R, reopen: impl Fn(R) -> R) {
     apps(fresh(), &reopen);
     app_ids(fresh(), &reopen);
+    declared_events(fresh(), &reopen);
     access_keys(fresh(), &reopen);
+    rights_and_expiry(fresh(), &reopen);
+    rotation(fresh(), &reopen);
     channels(fresh(), &reopen);
     deleted_app(fresh(), &reopen);
     instances(fresh(), &reopen);
@@ -25,7 +31,8 @@ fn apps<R: Registry>(registry: R, reopen: impl Fn(R) -> R) {
     assert_eq!(registry.apps().unwrap(), []);
     let described = NewApp { description: Some("für alle".into()), ..named("with blank ü") };
     let first = registry.create_app(&described).unwrap();
-    let expected = App { id: 1, name: "with blank ü".into(), description: Some("für alle".into()) };
+    let expected =
+        App { id: 1, name: "with blank ü".into(), description: Some("für alle".into()), declared: None };
     assert_eq!(first, expected, "the first id is 1");
     let second = registry.create_app(&named("second")).unwrap();
     assert_invalid(registry.create_app(&named("second")), "a name that is taken");
@@ -65,7 +72,7 @@ fn access_keys<R: Registry>(registry: R, reopen: impl Fn(R) -> R) {
     let two = registry.create_app(&named("two")).unwrap().id;
     let key = |key: &str, app, events: &[&str]| {
         let events = events.iter().map(|event| (*event).to_owned()).collect();
-        AccessKey { key: key.into(), app, events }
+        AccessKey { events, ..AccessKey::new(key, app) }
     };
     let b = key("b", one, &["buy", "view, with comma", "ü"]);
     let a = key("a", two, &[]);
@@ -84,6 +91,55 @@ fn access_keys<R: Registry>(registry: R, reopen: impl Fn(R) -> R) {
     assert!(!registry.delete_access_key("b").unwrap());
     let registry = reopen(registry);
     assert_eq!(registry.access_keys(None).unwrap(), [a, c]);
+}
+
+fn declared_events<R: Registry>(registry: R, reopen: impl Fn(R) -> R) {
+    let app = registry.create_app(&NewApp { description: Some("d".into()), ..named("one") }).unwrap();
+    registry.create_app(&named("two")).unwrap();
+    let names = ["view", "buy", "view", "ü"].map(str::to_owned);
+    let warn = DeclaredEvents::new(names.clone(), OnUnknown::Warn).unwrap();
+    assert_eq!(warn.names(), ["buy", "view", "ü"]);
+    assert!(registry.declare_events(app.id, Some(&warn)).unwrap());
+    assert!(!registry.declare_events(99, Some(&warn)).unwrap());
+    let registry = reopen(registry);
+    let declared = App { declared: Some(warn), ..app.clone() };
+    assert_eq!(registry.app_by_name("one").unwrap(), Some(declared), "the rest of the app stays");
+    assert_eq!(registry.app_by_name("two").unwrap().unwrap().declared, None);
+    let reject = DeclaredEvents::new(names, OnUnknown::Reject).unwrap();
+    assert!(registry.declare_events(app.id, Some(&reject)).unwrap());
+    let registry = reopen(registry);
+    assert_eq!(registry.apps().unwrap()[0].declared, Some(reject));
+    assert!(registry.declare_events(app.id, None).unwrap());
+    assert_eq!(reopen(registry).apps().unwrap()[0], app);
+}
+
+fn rights_and_expiry<R: Registry>(registry: R, reopen: impl Fn(R) -> R) {
+    let app = registry.create_app(&named("one")).unwrap().id;
+    let mut keys = Vec::new();
+    for bits in 0..8 {
+        let rights = Rights { read: bits & 1 != 0, write: bits & 2 != 0, delete: bits & 4 != 0 };
+        let expires_ms = [None, Some(0), Some(1 << 45), Some(-1)][bits % 4];
+        let key = AccessKey { rights, expires_ms, ..AccessKey::new(format!("k{bits}"), app) };
+        registry.create_access_key(&key).unwrap();
+        keys.push(key);
+    }
+    assert_eq!(reopen(registry).access_keys(None).unwrap(), keys);
+}
+
+fn rotation<R: Registry>(registry: R, reopen: impl Fn(R) -> R) {
+    let app = registry.create_app(&named("one")).unwrap().id;
+    let old = AccessKey { events: vec!["buy".into()], ..AccessKey::new("old", app) };
+    let soon = AccessKey { expires_ms: Some(5), ..AccessKey::new("soon", app) };
+    registry.create_access_key(&old).unwrap();
+    registry.create_access_key(&soon).unwrap();
+    let new = |key: &str| AccessKey { key: key.into(), ..old.clone() };
+    assert!(registry.rotate_access_key("old", &new("new"), 10).unwrap());
+    assert!(registry.rotate_access_key("soon", &new("later"), 10).unwrap());
+    assert!(!registry.rotate_access_key("none", &new("more"), 10).unwrap());
+    assert_invalid(registry.rotate_access_key("new", &new("old"), 1), "a key that exists");
+    let registry = reopen(registry);
+    let expected = [new("later"), new("new"), AccessKey { expires_ms: Some(10), ..old.clone() }, soon];
+    assert_eq!(registry.access_keys(None).unwrap(), expected);
 }
 
 fn channels<R: Registry>(registry: R, reopen: impl Fn(R) -> R) {
@@ -114,7 +170,7 @@ fn deleted_app<R: Registry>(registry: R, reopen: impl Fn(R) -> R) {
     let one = registry.create_app(&named("one")).unwrap().id;
     let two = registry.create_app(&named("two")).unwrap().id;
     for (app, key) in [(one, "k1"), (one, "k2"), (two, "k3")] {
-        registry.create_access_key(&AccessKey { key: key.into(), app, events: vec![] }).unwrap();
+        registry.create_access_key(&AccessKey::new(key, app)).unwrap();
         registry.create_channel(app, key).unwrap();
     }
     assert!(registry.delete_app(one).unwrap());

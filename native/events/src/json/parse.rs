@@ -110,6 +110,20 @@ impl<'a> Parser<'a> {
         Ok(true)
     }
 
+    /// Enters an array, if one starts here.
+    pub(crate) fn open_array(&mut self) -> Result<bool, Fault> {
+        if self.peek() != Some(b'[') {
+            return Ok(false);
+        }
+        self.open()?;
+        Ok(true)
+    }
+
+    /// Goes to the next item of the open array, whose value is next; `false` = the array has ended.
+    pub(crate) fn item(&mut self, is_first: bool) -> Result<bool, Fault> {
+        self.element(b']', is_first)
+    }
+
     /// The name of the next member of the open object, with its value next; `None` = the object has ended.
     pub(crate) fn member(&mut self, is_first: bool) -> Result<Option<Cow<'a, str>>, Fault> {
         if !self.element(b'}', is_first)? {

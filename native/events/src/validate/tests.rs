@@ -204,3 +204,35 @@ fn limits_are_named() {
     let endless = refusal(&event_json(["buy", &format!("${}", "ü".repeat(1 << 20)), "u", "-", "-"], "{}"));
     assert_eq!(endless.chars().count(), 2 * MAX_NAME_BYTES + 1, "messages stay short");
 }
+
+#[test]
+fn a_batch_is_as_good_as_its_events_one_by_one() {
+    let texts = [
+        r#"{"event":"buy","entityType":"user","entityId":1,"eventTime":"2020-01-01T00:00:00Z"}"#,
+        r#"{"event":"","entityType":"user","entityId":"u"}"#,
+        "7",
+        "[]",
+        r#"{"event":"$set","entityType":"user","entityId":"u","properties":{"a":[1,{"b":2}]}}"#,
+        "{}",
+    ];
+    let now = EventTime::utc(5);
+    let one_by_one: Vec<_> =
+        texts.iter().map(|text| Event::parse(text.as_bytes(), now).map_err(|e| e.to_string())).collect();
+    let batch = |text: &str, max| Event::parse_batch(text.as_bytes(), now, max);
+    let (events, leniency) = batch(&format!("[{}]", texts.join(",")), 6).unwrap();
+    let events: Vec<_> = events.into_iter().map(|event| event.map_err(|e| e.to_string())).collect();
+    assert_eq!(events, one_by_one);
+    assert_eq!(leniency, None);
+    assert!(batch(&format!("[{}]", texts.join(" ")), 6).unwrap().1.is_some(), "commas may be missing");
+    assert_eq!(batch("[]", 0).unwrap().0.len(), 0);
+    let wrong = [
+        ("[{},{},{}]", "Batch request must have less than or equal to 2 events"),
+        ("{}", "A batch must be a JSON array of events, got {}."),
+        ("", "line 1, column 1: the text ends where a value is expected"),
+        ("[{},{},{}", "line 1, column 10: truncated: `]` is missing"),
+        ("[] []", "line 1, column 4: text after the value"),
+    ];
+    for (text, expected) in wrong {
+        assert_eq!(batch(text, 2).unwrap_err().to_string(), expected, "{text}");
+    }
+}

@@ -6,13 +6,13 @@ use crate::bits::Bits;
 use crate::format::FieldAt;
 
 /// Shards of an index in the original's default settings.
-pub(super) const SHARDS: usize = 5;
+pub(crate) const SHARDS: usize = 5;
 
 /// Where each item would live in an index of five shards, and what follows from it. Made at the first query that needs it.
 #[derive(Debug)]
 pub(crate) struct Shards {
     /// Shard of each item row.
-    pub(super) of: Vec<u8>,
+    of: Vec<u8>,
     /// By ranking, then shard, then id.
     pub(super) ranked: Permutation,
     /// By shard, then id.
@@ -41,12 +41,14 @@ impl Shards {
         Self { of, ranked, unranked, documents }
     }
 
-    /// How many of `rows` lie in each shard.
-    pub(super) fn count(&self, rows: impl Iterator<Item = u32>) -> [u32; SHARDS] {
-        count(&self.of, rows)
+    /// Shard of an item of the model.
+    #[inline]
+    pub(crate) fn of(&self, row: u32) -> Option<u8> {
+        self.of.get(row as usize).copied()
     }
 }
 
+/// How many of `rows` lie in each shard.
 fn count(of: &[u8], rows: impl Iterator<Item = u32>) -> [u32; SHARDS] {
     let mut counts = [0; SHARDS];
     for row in rows {
@@ -58,7 +60,7 @@ fn count(of: &[u8], rows: impl Iterator<Item = u32>) -> [u32; SHARDS] {
 }
 
 /// The shard of a document: hash of its id's UTF-16 bytes, modulo.
-fn shard(id: &str) -> u8 {
+pub(crate) fn shard(id: &str) -> u8 {
     let bytes: Vec<u8> = id.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let remainder = murmur3(&bytes).cast_signed().rem_euclid(5); // SHARDS
     u8::try_from(remainder).unwrap_or(0)

@@ -4,17 +4,20 @@ use super::filter::{Within, gather};
 use super::sums::round;
 use super::terms::{self, Term};
 use crate::bits::Bits;
-use crate::{Bounds, Clause, Condition, Evidence, Explanation, Model, Scoring, SearchPlan};
+use crate::{Bounds, Clause, Condition, Evidence, Explanation, Scoring, SearchPlan, View};
 
-impl Model {
+impl View<'_> {
     /// What the plan did with one item: what scored it, what scaled it, what keeps it out. Slower than a search: for people.
-    pub fn explain(&self, plan: &SearchPlan, row: u32) -> Explanation {
+    pub fn explain(self, plan: &SearchPlan, row: u32) -> Explanation {
         let Some(id) = self.item(row) else {
             let rejected_by = vec![format!("the model has no item row {row}")];
             return Explanation { rejected_by, ..Explanation::default() };
         };
         let evidence = self.evidence(plan, row);
         let mut rejected_by = Vec::new();
+        if self.changes.gone().binary_search(&row).is_ok() {
+            rejected_by.push(format!("item {id} was deleted"));
+        }
         if plan.exclude_items.iter().any(|excluded| excluded == id) {
             rejected_by.push(format!("item {id} is excluded"));
         }
@@ -32,14 +35,14 @@ impl Model {
         Explanation { evidence, factors, rejected_by }
     }
 
-    fn evidence(&self, plan: &SearchPlan, row: u32) -> Vec<Evidence> {
-        let terms: Vec<Term> = match plan.scoring {
+    fn evidence(self, plan: &SearchPlan, row: u32) -> Vec<Evidence> {
+        let terms: Vec<Term<'_>> = match plan.scoring {
             Scoring::Global => terms::merged(self, &plan.should),
             Scoring::Es5Compat => {
                 plan.should.iter().flat_map(|clause| terms::of_clause(self, clause)).collect()
             }
         };
-        let matching = terms.into_iter().filter(|term| contains(self, term, row));
+        let matching = terms.into_iter().filter(|term| term.rows(self).contains(row));
         let mut evidence: Vec<Evidence> =
             matching.filter_map(|term| self.evidence_of(plan.scoring, term, row)).collect();
         let bounds = plan.should_within.iter().filter(|(bounds, _)| Within::new(self, bounds).holds(row));
@@ -53,22 +56,16 @@ impl Model {
         evidence
     }
 
-    fn evidence_of(&self, scoring: Scoring, term: Term, row: u32) -> Option<Evidence> {
-        let field = self.fields().get(term.field)?;
+    fn evidence_of(self, scoring: Scoring, term: Term<'_>, row: u32) -> Option<Evidence> {
         let weight = match scoring {
             Scoring::Global => term.weight(self),
-            Scoring::Es5Compat => {
-                let shard = self.shards().of.get(row as usize)?;
-                *term.shard_weights(self).get(usize::from(*shard))?
-            }
+            Scoring::Es5Compat => *term.shard_weights(self).get(usize::from(self.shard(row)))?,
         };
-        let mut correlators = field.correlators(self.as_bytes(), row);
-        let llr = correlators.find(|(thing, _)| *thing == term.value).map(|(_, llr)| llr);
-        let value = field.values(self.as_bytes()).get(term.value).to_owned();
-        Some(Evidence { field: field.name.clone(), value, weight, llr })
+        let field = self.field_name(term.field).to_owned();
+        Some(Evidence { field, value: term.text.to_owned(), weight, llr: term.llr(self, row) })
     }
 
-    fn holds(&self, condition: &Condition, row: u32) -> bool {
+    fn holds(self, condition: &Condition, row: u32) -> bool {
         match condition {
             Condition::Within(bounds) => Within::new(self, bounds).holds(row),
             Condition::Values(clause) => {
@@ -78,11 +75,6 @@ impl Model {
             }
         }
     }
-}
-
-fn contains(model: &Model, term: &Term, row: u32) -> bool {
-    let rows = term.rows(model);
-    rows.get(rows.partition_point(|other| other < row)) == Some(row)
 }
 
 fn field(condition: &Condition) -> &str {

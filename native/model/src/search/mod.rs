@@ -11,10 +11,11 @@ mod top;
 use std::cell::RefCell;
 
 use crate::bits::Bits;
-use crate::{Condition, Hit, Model, Scoring, SearchPlan};
-pub(crate) use es5::Shards;
+use crate::{Condition, Hit, Scoring, SearchPlan, View};
+pub(crate) use es5::{SHARDS, Shards, shard};
 use filter::{Filter, Within};
 use order::Order;
+pub(crate) use order::Permutation;
 use sums::Sums;
 use top::{Top, key, unkey};
 
@@ -32,12 +33,12 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
-impl Model {
+impl View<'_> {
     /// The page of items that the plan describes: by score descending, then by ranking (`by_ranking`), then by item id.
     /// Items without evidence have score 0 and follow those with more; a negative score (negative boosts) comes after them.
     ///
     /// Never fails: unknown fields, values and items match nothing.
-    pub fn search(&self, plan: &SearchPlan) -> Vec<Hit> {
+    pub fn search(self, plan: &SearchPlan) -> Vec<Hit> {
         if plan.num == 0 {
             return Vec::new();
         }
@@ -48,7 +49,7 @@ impl Model {
         hits
     }
 
-    fn search_with(&self, plan: &SearchPlan, scratch: &mut Scratch) -> Vec<Hit> {
+    fn search_with(self, plan: &SearchPlan, scratch: &mut Scratch) -> Vec<Hit> {
         let Scratch { sums, clause, allowed, other, keys } = scratch;
         self.accumulate(plan, sums, clause);
         for (condition, factor) in &plan.factors {
@@ -79,23 +80,22 @@ impl Model {
     }
 
     /// Sums up what the scoring clauses give.
-    fn accumulate(&self, plan: &SearchPlan, sums: &mut Sums, clause_sums: &mut Sums) {
+    fn accumulate(self, plan: &SearchPlan, sums: &mut Sums, clause_sums: &mut Sums) {
         sums.reset(self.items());
         match plan.scoring {
             Scoring::Global => {
                 for term in terms::merged(self, &plan.should) {
                     let weight = f64::from(term.weight(self));
-                    sums.add(term.rows(self).iter(), |_| weight);
+                    term.rows(self).add_to(sums, |_| weight);
                 }
             }
             Scoring::Es5Compat => {
                 clause_sums.reset(self.items());
-                let shards = &self.shards().of;
                 for clause in &plan.should {
                     for term in terms::of_clause(self, clause) {
                         let weights = term.shard_weights(self).map(f64::from);
-                        let shard = |row: u32| shards.get(row as usize).copied().unwrap_or_default();
-                        clause_sums.add(term.rows(self).iter(), |row| weights[usize::from(shard(row))]);
+                        let shard = |row: u32| usize::from(self.shard(row)).min(SHARDS - 1);
+                        term.rows(self).add_to(clause_sums, |row| weights[shard(row)]);
                     }
                     sums.absorb(clause_sums, self.items());
                 }
@@ -106,7 +106,7 @@ impl Model {
         }
     }
 
-    fn scale(&self, condition: &Condition, factor: f64, sums: &mut Sums, bits: &mut Bits) {
+    fn scale(self, condition: &Condition, factor: f64, sums: &mut Sums, bits: &mut Bits) {
         match condition {
             Condition::Values(clause) => {
                 filter::gather(self, clause, bits);
@@ -121,7 +121,7 @@ impl Model {
 
     /// Appends items with score 0 in ranking order until there are `wanted`.
     fn fill_up(
-        &self,
+        self,
         found: &mut Vec<u64>,
         wanted: usize,
         sums: &Sums,

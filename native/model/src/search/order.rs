@@ -1,7 +1,8 @@
 //! The order of items with equal scores.
 
 use crate::array::Array;
-use crate::{Model, Scoring, SearchPlan};
+use crate::changes::Kind;
+use crate::{Scoring, SearchPlan, View};
 
 /// A permutation of rows and its inverse.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +31,16 @@ impl Numbers<'_> {
 
 impl<'a> Order<'a> {
     /// By ranking if the plan says so, then by shard if its scoring knows shards, then by id.
-    pub(super) fn new(model: &'a Model, plan: &SearchPlan) -> Self {
+    pub(super) fn new(view: View<'a>, plan: &SearchPlan) -> Self {
+        let of_model = Self::of_model(view, plan);
+        let Some(orders) = view.changes.orders() else { return of_model };
+        let kind = Kind { ranked: plan.by_ranking, sharded: plan.scoring == Scoring::Es5Compat };
+        let order = orders.get(view, kind, (0..view.model.items()).map(|position| of_model.row(position)));
+        Self { rows: Numbers::Memory(&order.rows), positions: Numbers::Memory(&order.positions) }
+    }
+
+    fn of_model(view: View<'a>, plan: &SearchPlan) -> Self {
+        let model = view.model;
         let [rows, positions] = match (plan.scoring, plan.by_ranking) {
             (Scoring::Global, false) => [Numbers::Same; 2],
             (Scoring::Global, true) => [model.order(), model.positions()].map(Numbers::File),
@@ -56,13 +66,13 @@ impl<'a> Order<'a> {
 
 /// An order that is not in the file.
 #[derive(Debug)]
-pub(super) struct Permutation {
+pub(crate) struct Permutation {
     rows: Vec<u32>,
     positions: Vec<u32>,
 }
 
 impl Permutation {
-    pub(super) fn new(rows: Vec<u32>) -> Self {
+    pub(crate) fn new(rows: Vec<u32>) -> Self {
         let mut positions = vec![0; rows.len()];
         for (position, row) in (0..).zip(&rows) {
             if let Some(slot) = positions.get_mut(*row as usize) {

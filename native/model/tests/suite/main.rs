@@ -5,6 +5,7 @@
 #![allow(clippy::cast_possible_truncation)]
 
 mod build;
+mod changes;
 mod corruption;
 mod handmade;
 mod twin;

@@ -9,9 +9,9 @@ use proptest::sample::{select, subsequence};
 
 use crate::build::{self, Document, Documents};
 
-const INDICATORS: [&str; 2] = ["view", "buy"];
+pub const INDICATORS: [&str; 2] = ["view", "buy"];
 const KEYWORDS: [&str; 2] = ["colour", "size"];
-const RANKINGS: [&str; 2] = ["popRank", "hotRank"];
+pub const RANKINGS: [&str; 2] = ["popRank", "hotRank"];
 const VALUES: [&str; 8] = ["a", "b", "c", "d", "é", "", "long value", "unknown to all"];
 
 fn some_values(most: usize) -> impl Strategy<Value = Vec<String>> {
@@ -26,7 +26,7 @@ fn by_name<T: std::fmt::Debug>(
     prop::collection::btree_map(select(names).prop_map(str::to_owned), value, 0..=names.len())
 }
 
-fn document() -> impl Strategy<Value = Document> {
+pub fn document() -> impl Strategy<Value = Document> {
     let small = (-3i32..4).prop_map(f64::from);
     (
         by_name(&INDICATORS, some_values(5)),
@@ -46,7 +46,7 @@ fn document() -> impl Strategy<Value = Document> {
 }
 
 /// Up to 90, so that the sets of rows have more than one word.
-fn documents() -> impl Strategy<Value = Documents> {
+pub fn documents() -> impl Strategy<Value = Documents> {
     prop::collection::btree_map("[a-zé😀 ]{0,4}", document(), 0..90)
 }
 
@@ -76,7 +76,7 @@ fn condition() -> impl Strategy<Value = Condition> {
     prop_oneof![clause().prop_map(Condition::Values), bounds().prop_map(Condition::Within)]
 }
 
-fn plan() -> impl Strategy<Value = SearchPlan> {
+pub fn plan() -> impl Strategy<Value = SearchPlan> {
     use prop::collection::vec;
     (
         (vec(clause(), 0..5), vec((bounds(), boost()), 0..2), vec(condition(), 0..2), vec(condition(), 0..2)),

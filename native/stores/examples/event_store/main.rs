@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a program for developers")]
 #![allow(clippy::cast_precision_loss, reason = "figures have four digits")]
 
+mod disk;
 mod sqlite;
 mod workload;
 
@@ -17,13 +18,15 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use events::{Event, EventFilter, EventRef, EventStore, Scope};
+use events::{Deed, Event, EventRef, EventStore, Scope};
 use stores::Embedded;
 use workload::Workload;
 
 const SCOPE: Scope = Scope { app: 1, channel: None };
 const IMPORT_BATCH: usize = 100_000;
 const HISTORY: usize = 100;
+/// Events that a writing thread has ready, at most.
+const BATCHES_EVENTS: usize = 60_000;
 
 /// What is compared.
 trait Candidate: Sync {
@@ -53,19 +56,13 @@ impl Candidate for Lmdb {
         self.0.append(SCOPE, events).unwrap()
     }
     fn history(&self, user: &str) -> usize {
-        let filter = EventFilter {
-            entity_type: Some("user".into()),
-            entity_id: Some(user.into()),
-            limit: Some(HISTORY),
-            reversed: true,
-            ..EventFilter::default()
-        };
         let mut count = 0;
-        let mut visit = |event: &EventRef<'_>| {
-            count += usize::from(event.entity_id == user);
-            ControlFlow::Continue(())
+        let mut visit = |deed: &Deed<'_>| {
+            count += 1;
+            std::hint::black_box(deed);
+            if count < HISTORY { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         };
-        self.0.find(SCOPE, &filter, &mut visit).unwrap();
+        self.0.history(SCOPE, ("user", user), &mut visit).unwrap();
         count
     }
     fn scan(&self, visit: &mut dyn FnMut(&EventRef<'_>)) {
@@ -138,6 +135,11 @@ fn main() {
     bench.other_process();
     bench.durable("append_single_64_threads", 64, 1);
     bench.durable("append_batch_50_8_threads", 8, 50);
+    bench.durable("append_batch_50_64_threads", 64, 50);
+    bench.durable("append_batch_20000_2_threads", 2, 20_000);
+    bench.durable("append_single_1_thread", 1, 1);
+    bench.disk();
+    disk::limits(&bench.options.directory);
     bench.upsert();
     bench.delete();
     let _ = std::fs::remove_dir_all(&bench.options.directory);
@@ -199,6 +201,16 @@ impl Bench<'_> {
                 "bytes/event",
                 bytes_on_disk(&self.directories[i]) as f64 / events,
             );
+        }
+    }
+
+    /// After small commits.
+    fn disk(&self) {
+        for (candidate, directory) in self.candidates.iter().zip(&self.directories) {
+            let mut events = 0.0;
+            candidate.scan(&mut |_| events += 1.0);
+            let bytes = bytes_on_disk(directory) as f64;
+            report(candidate.name(), "disk_after_small_commits", "bytes/event", bytes / events);
         }
     }
 
@@ -268,7 +280,9 @@ impl Bench<'_> {
         let mut times = vec![vec![]; self.candidates.len()];
         for _ in 0..self.options.rounds {
             for (i, candidate) in self.candidates.iter().enumerate() {
-                let batches: Vec<Vec<Event>> = (0..threads).map(|_| self.workload.batch(size * 64)).collect();
+                let batches: Vec<Vec<Event>> = (0..threads)
+                    .map(|_| self.workload.batch(size * 64usize.min(BATCHES_EVENTS / size)))
+                    .collect();
                 let limit = Duration::from_secs(self.options.seconds);
                 let begin = Instant::now();
                 let write = |events: &[Event]| {

@@ -38,6 +38,7 @@ impl<'a> Reader<'a> {
         Self { bytes }
     }
 
+    #[inline]
     pub(super) fn unsigned(&mut self) -> Option<u64> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
@@ -51,6 +52,7 @@ impl<'a> Reader<'a> {
         None
     }
 
+    #[inline]
     pub(super) fn signed(&mut self) -> Option<i64> {
         let value = self.unsigned()?;
         Some((value >> 1).cast_signed() ^ -(value & 1).cast_signed())
@@ -60,6 +62,7 @@ impl<'a> Reader<'a> {
         u32::try_from(self.unsigned()?).ok()
     }
 
+    #[inline]
     pub(super) fn text(&mut self) -> Option<&'a str> {
         let length = usize::try_from(self.unsigned()?).ok()?;
         let (text, rest) = self.bytes.split_at_checked(length)?;
@@ -76,6 +79,7 @@ impl<'a> Reader<'a> {
     }
 
     /// What is left, as text.
+    #[inline]
     pub(super) fn rest(&mut self) -> Option<&'a str> {
         std::str::from_utf8(std::mem::take(&mut self.bytes)).ok()
     }

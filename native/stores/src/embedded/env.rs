@@ -264,7 +264,7 @@ fn is_out_of_memory(error: &heed::Error) -> bool {
 #[allow(unsafe_code)]
 fn open_environment(directory: &Path, map_bytes: usize) -> heed::Result<heed::Env<WithoutTls>> {
     let mut options = EnvOpenOptions::new().read_txn_without_tls();
-    options.map_size(map_bytes).max_readers(READERS_MAX).max_dbs(SCOPES_MAX * 3 + 16);
+    options.map_size(map_bytes).max_readers(READERS_MAX).max_dbs(SCOPES_MAX * 4 + 16);
     // SAFETY: the map is sound while nobody changes the file but through LMDB, whose lock file coordinates all
     // processes; the directory is ours alone, and `stores::open` demands a local file system.
     unsafe { options.open(directory) }

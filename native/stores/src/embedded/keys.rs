@@ -1,6 +1,7 @@
 //! Layout of keys: how positions, times, entities and ids become bytes that sort as wanted.
 
 use events::EventTime;
+use sha2::{Digest, Sha256};
 
 /// Position of an event in the log of its scope: 48 bits, given out in order, never reused.
 pub(super) type Seq = u64;
@@ -45,44 +46,108 @@ pub(super) fn epoch(seq: Seq) -> u16 {
     u16::try_from(u64::from(octave - 2) * 8 + within).unwrap_or(u16::MAX)
 }
 
-/// Epoch, entity, time and position: one entry per event; its value is the number of the shape.
-pub(super) const HISTORY_BYTES: usize = 2 + 8 + 6 + SEQ_BYTES;
+/// Bytes of an [`EntityHash`].
+const HASH_BYTES: usize = 12;
 
-pub(super) type HistoryKey = [u8; HISTORY_BYTES];
+/// Names an entity in the history index: the first 96 bits of a SHA-256. No two entities share one, by accident or on
+/// purpose, so a reader need not open the event to know whose it is.
+pub(super) type EntityHash = [u8; HASH_BYTES];
 
-/// Key of an event in the history of the entity with this hash.
-pub(super) fn history_key(entity: u64, time: EventTime, seq: Seq) -> HistoryKey {
-    history_bound(epoch(seq), entity, time_bits(time.millis), seq)
+/// Hash of an entity.
+pub(super) fn entity_hash(kind: &str, id: &str) -> EntityHash {
+    // 0xFF is in no UTF-8 text, so ("ab", "c") and ("a", "bc") differ
+    let digest: [u8; 32] =
+        Sha256::new().chain_update(kind).chain_update([0xFF]).chain_update(id).finalize().into();
+    let mut hash = EntityHash::default();
+    hash.copy_from_slice(&digest[..HASH_BYTES]);
+    hash
 }
 
-/// Any key of the history index, for ranges.
-pub(super) fn history_bound(epoch: u16, entity: u64, time_bits: u64, seq: Seq) -> HistoryKey {
-    let mut key = [0; HISTORY_BYTES];
-    key[..2].copy_from_slice(&epoch.to_be_bytes());
-    key[2..10].copy_from_slice(&entity.to_be_bytes());
-    key[10..16].copy_from_slice(&last_bytes(time_bits));
-    key[16..].copy_from_slice(&log_key(seq));
+const TIME_AT: usize = HASH_BYTES;
+const SEQ_AT: usize = TIME_AT + 6;
+
+/// Bytes of an [`EntryKey`].
+pub(super) const ENTRY_BYTES: usize = SEQ_AT + SEQ_BYTES;
+
+/// Entity, time and position: what sorts the entries of the history index.
+pub(super) type EntryKey = [u8; ENTRY_BYTES];
+
+/// Entry of an event in the history of the entity with this hash.
+pub(super) fn entry_key(entity: EntityHash, time: EventTime, seq: Seq) -> EntryKey {
+    entry_bound(entity, time_bits(time.millis), seq)
+}
+
+/// Any key of an entry, for ranges.
+pub(super) fn entry_bound(entity: EntityHash, time_bits: u64, seq: Seq) -> EntryKey {
+    let mut key = [0; ENTRY_BYTES];
+    key[..TIME_AT].copy_from_slice(&entity);
+    key[TIME_AT..SEQ_AT].copy_from_slice(&last_bytes(time_bits));
+    key[SEQ_AT..].copy_from_slice(&log_key(seq));
     key
+}
+
+/// Position in a key of an entry.
+pub(super) fn entry_seq(key: &EntryKey) -> Seq {
+    key.last_chunk().map_or(0, from_bytes)
+}
+
+/// Epoch and entry; its value is a [`history_value`].
+pub(super) type HistoryKey = [u8; 2 + ENTRY_BYTES];
+
+/// Key of an entry in the trees of the history index.
+pub(super) fn history_key(epoch: u16, entry: &EntryKey) -> HistoryKey {
+    let mut key = [0; 2 + ENTRY_BYTES];
+    key[..2].copy_from_slice(&epoch.to_be_bytes());
+    key[2..].copy_from_slice(entry);
+    key
+}
+
+/// Longer target ids stand in the record only.
+const TARGET_BYTES_MAX: usize = 64;
+
+/// The id of a target as the history index keeps it.
+pub(super) fn history_target(target: &[u8]) -> &[u8] {
+    if target.len() <= TARGET_BYTES_MAX { target } else { &[] }
+}
+
+/// What the history index says of an event: number of its shape (0: it stands in the record), then the id of its target
+/// (empty: there is none, or it stands in the record).
+pub(super) fn history_value<'a>(shape: u16, target: &[u8], out: &'a mut Vec<u8>) -> &'a [u8] {
+    out.clear();
+    out.extend_from_slice(&shape.to_be_bytes());
+    out.extend_from_slice(target);
+    out
 }
 
 /// An entry of the history index, in its order within one entity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct HistoryEntry {
+pub(super) struct HistoryEntry<'a> {
     pub(super) time: u64,
     pub(super) seq: Seq,
     pub(super) shape: u16,
+    pub(super) target: &'a str,
 }
 
-impl HistoryEntry {
-    /// `None` if key or value have another length.
-    pub(super) fn read(key: &[u8], value: &[u8]) -> Option<Self> {
-        let key: &HistoryKey = key.try_into().ok()?;
-        let (time, seq) = (key.get(10..16)?, key.get(16..)?);
+impl<'a> HistoryEntry<'a> {
+    /// From the trees; `None` if it is malformed.
+    pub(super) fn read(key: &[u8], value: &'a [u8]) -> Option<Self> {
+        let (shape, target) = value.split_first_chunk()?;
+        Self::new(key.get(2..)?.try_into().ok()?, u16::from_be_bytes(*shape), target)
+    }
+
+    /// `None` if it is malformed.
+    pub(super) fn new(key: &EntryKey, shape: u16, target: &'a [u8]) -> Option<Self> {
         Some(Self {
-            time: from_bytes(time.try_into().ok()?),
-            seq: from_bytes(seq.try_into().ok()?),
-            shape: u16::from_be_bytes(value.try_into().ok()?),
+            time: from_bytes(key.get(TIME_AT..SEQ_AT)?.try_into().ok()?),
+            seq: entry_seq(key),
+            shape,
+            target: std::str::from_utf8(target).ok()?,
         })
+    }
+
+    /// Event time in ms; `None` if [`time_bits`] had to cut it.
+    pub(super) fn millis(&self) -> Option<i64> {
+        (1..TIME_BITS_MAX).contains(&self.time).then(|| self.time.wrapping_sub(ZERO_TIME).cast_signed())
     }
 }
 
@@ -92,9 +157,12 @@ pub(super) const TIME_BITS_MAX: u64 = (1 << 48) - 1;
 /// Milliseconds in 48 bits that sort like them. Times more than 4 400 years from 1970 share the ends; who needs their
 /// order compares the events.
 pub(super) fn time_bits(millis: i64) -> u64 {
-    const ZERO: i64 = 1 << 47;
+    const ZERO: i64 = ZERO_TIME.cast_signed();
     millis.clamp(-ZERO, ZERO - 1).wrapping_add(ZERO).unsigned_abs()
 }
+
+/// [`time_bits`] of 1970.
+const ZERO_TIME: u64 = 1 << 47;
 
 /// Hash and position of an event with an id of the client's: one entry each, no value.
 pub(super) const ID_BYTES: usize = 8 + SEQ_BYTES;
@@ -114,13 +182,7 @@ pub(super) fn id_entry(key: &[u8]) -> Option<Seq> {
     seq_of(key.get(8..)?)
 }
 
-/// Hash of an entity; readers compare the event itself, so a collision costs time only.
-pub(super) fn entity_hash(kind: &str, id: &str) -> u64 {
-    // 0xFF is in no UTF-8 text, so ("ab", "c") and ("a", "bc") differ
-    mix(fnv(fnv(fnv(FNV_BASIS, kind.as_bytes()), &[0xFF]), id.as_bytes()))
-}
-
-/// Hash of a client's event id.
+/// Hash of a client's event id; readers compare the event itself, so a collision costs time only.
 pub(super) fn id_hash(id: &str) -> u64 {
     mix(fnv(FNV_BASIS, id.as_bytes()))
 }
@@ -203,11 +265,13 @@ mod tests {
         #[test]
         fn histories_sort_by_time_then_position(a in any::<(i32, u32)>(), b in any::<(i32, u32)>()) {
             let key = |(millis, seq): (i32, u32)| {
-                history_bound(0, 7, time_bits(i64::from(millis)), u64::from(seq))
+                history_key(0, &entry_bound([7; HASH_BYTES], time_bits(i64::from(millis)), u64::from(seq)))
             };
             prop_assert_eq!(key(a).cmp(&key(b)), a.cmp(&b));
-            let entry = HistoryEntry { time: time_bits(i64::from(a.0)), seq: u64::from(a.1), shape: 258 };
-            prop_assert_eq!(HistoryEntry::read(&key(a), &[1, 2]), Some(entry));
+            let (mut value, time) = (Vec::new(), time_bits(i64::from(a.0)));
+            let entry = HistoryEntry { time, seq: u64::from(a.1), shape: 258, target: "tea" };
+            prop_assert_eq!(HistoryEntry::read(&key(a), history_value(258, b"tea", &mut value)), Some(entry));
+            prop_assert_eq!(entry.millis(), Some(i64::from(a.0)));
         }
 
         #[test]

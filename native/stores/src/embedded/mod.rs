@@ -6,12 +6,16 @@
 
 mod bytes;
 mod commit;
+mod entries;
 mod env;
 mod error;
+mod fresh;
+mod history;
 mod keys;
 mod read;
 mod record;
 mod registry;
+mod revisions;
 mod shapes;
 mod write;
 
@@ -19,21 +23,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
-use events::{Error, Event, EventFilter, EventStore, EventVersion, Kind, Result, Scope, Visit};
+use events::{
+    Changes, Error, Event, EventFilter, EventStore, EventVersion, Kind, Position, Result, Scope, Visit,
+    VisitDeed, VisitEntity,
+};
 use heed::{RoTxn, RwTxn};
 
 pub(crate) use env::create_directory;
 
 use commit::GroupCommit;
 use env::{Env, Table};
+use fresh::{Limits, Moving};
 use keys::{Seq, Tag};
 use shapes::Shapes;
 use write::{Batch, Writer};
 
 /// Version of the layout. A newer store is refused.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 3;
 const FORMAT_KEY: &[u8] = b"format";
-/// Apps and channels that have events, at most: each needs three tables, and their number is fixed at open.
+/// Apps and channels that have events, at most: each needs four tables, and their number is fixed at open.
 const SCOPES_MAX: u32 = 300;
 /// Reads at the same time, over all processes.
 const READERS_MAX: u32 = 1024;
@@ -47,8 +55,12 @@ struct Core {
     tables: Tables,
     /// Tables of scopes, by slot.
     slots: RwLock<BTreeMap<u32, Slot>>,
+    /// Held while tables are opened or made: two transactions that open tables at the same time would take the same
+    /// handles, which a writer may be using already (`MDB_BAD_DBI`).
+    opening: Mutex<()>,
     shapes: RwLock<Arc<Shapes>>,
     commits: GroupCommit,
+    limits: Limits,
 }
 
 /// Tables that are always there.
@@ -70,14 +82,16 @@ struct Tables {
 struct Slot {
     /// Position → record.
     log: Table,
-    /// [`keys::HistoryKey`] → nothing.
+    /// [`keys::HistoryKey`] → [`keys::history_value`].
     history: Table,
+    /// Number → [`entries::Run`]: entries of the history that are not in `history` yet, or changed since.
+    fresh: Table,
     /// [`keys::IdKey`] → nothing.
     ids: Table,
 }
 
 /// What a scope knows of itself.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct ScopeState {
     /// Number of its tables. Reused after `remove`.
     slot: u32,
@@ -87,6 +101,7 @@ struct ScopeState {
     next: Seq,
     /// Whether the id index holds ids with our own tag, which generated ids must then avoid.
     forged: bool,
+    moving: Moving,
 }
 
 impl ScopeState {
@@ -95,6 +110,7 @@ impl ScopeState {
         bytes.extend_from_slice(&self.tag);
         bytes.extend_from_slice(&self.next.to_be_bytes());
         bytes.push(u8::from(self.forged));
+        self.moving.encode(&mut bytes);
         bytes
     }
 
@@ -102,8 +118,14 @@ impl ScopeState {
         let (slot, rest) = bytes.split_first_chunk()?;
         let (tag, rest) = rest.split_first_chunk()?;
         let (next, rest) = rest.split_first_chunk()?;
-        let forged = *rest.first()? != 0;
-        Some(Self { slot: u32::from_be_bytes(*slot), tag: *tag, next: u64::from_be_bytes(*next), forged })
+        let (forged, rest) = rest.split_first()?;
+        Some(Self {
+            slot: u32::from_be_bytes(*slot),
+            tag: *tag,
+            next: u64::from_be_bytes(*next),
+            forged: *forged != 0,
+            moving: Moving::decode(rest)?,
+        })
     }
 }
 
@@ -124,12 +146,16 @@ impl Embedded {
     /// # Errors
     /// `Kind::Unavailable` names the path that cannot be written; `Kind::Version`: made by a newer program; `Kind::Corrupt`: damaged.
     pub fn open(directory: &Path) -> Result<Self> {
+        Self::open_with(directory, Limits::STANDARD)
+    }
+
+    fn open_with(directory: &Path, limits: Limits) -> Result<Self> {
         let directory = create_directory(directory)?;
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(store) = open.get(&directory).and_then(Weak::upgrade) {
             return Ok(Self(store));
         }
-        let store = Arc::new(Core::open(&directory)?);
+        let store = Arc::new(Core::open(&directory, limits)?);
         open.retain(|_, store| store.strong_count() > 0);
         open.insert(directory, Arc::downgrade(&store));
         Ok(Self(store))
@@ -137,7 +163,7 @@ impl Embedded {
 }
 
 impl Core {
-    fn open(directory: &Path) -> Result<Self> {
+    fn open(directory: &Path, limits: Limits) -> Result<Self> {
         let env = Env::open(directory)?;
         let tables = match Tables::open(&env)? {
             Some(tables) => tables,
@@ -147,8 +173,10 @@ impl Core {
             env,
             tables,
             slots: RwLock::default(),
+            opening: Mutex::default(),
             shapes: RwLock::default(),
             commits: GroupCommit::default(),
+            limits,
         };
         store.check_format()?;
         Ok(store)
@@ -167,7 +195,14 @@ impl Core {
                     self.env.path().display()
                 ),
             )),
-            _ => Err(error::corrupt("it does not say its format")),
+            Some(older) => Err(Error::new(
+                Kind::Version,
+                format!(
+                    "the event store {} has format {older}, of before the first release: export its events with the program that made it, and import them",
+                    self.env.path().display()
+                ),
+            )),
+            None => Err(error::corrupt("it does not say its format")),
         }
     }
 
@@ -190,16 +225,29 @@ impl Core {
     /// before do not know them. Gives `true` if they were not open.
     fn open_slot(&self, scope: Scope) -> Result<bool> {
         let txn = self.env.read()?;
-        let Some(state) = self.find_scope(&txn, scope)? else { return Ok(false) };
-        if self.slot(state.slot).is_some() {
+        let state = self.find_scope(&txn, scope)?;
+        drop(txn);
+        if state.is_none_or(|state| self.slot(state.slot).is_some()) {
             return Ok(false);
         }
-        let [log, history, ids] = slot_names(state.slot);
-        let opened = self.env.open_tables(txn, [&log, &history, &ids])?;
-        let [log, history, ids] = opened.ok_or_else(|| error::corrupt("tables of an app are missing"))?;
-        let slot = Slot { log, history, ids };
+        let _opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        self.open_tables(scope).map(|()| true)
+    }
+
+    /// Opens the tables of `scope` unless another thread has done so.
+    fn open_tables(&self, scope: Scope) -> Result<()> {
+        let txn = self.env.read()?;
+        let Some(state) = self.find_scope(&txn, scope)? else { return Ok(()) };
+        if self.slot(state.slot).is_some() {
+            return Ok(());
+        }
+        let [log, history, fresh, ids] = slot_names(state.slot);
+        let opened = self.env.open_tables(txn, [&log, &history, &fresh, &ids])?;
+        let [log, history, fresh, ids] =
+            opened.ok_or_else(|| error::corrupt("tables of an app are missing"))?;
+        let slot = Slot { log, history, fresh, ids };
         self.slots.write().unwrap_or_else(PoisonError::into_inner).insert(state.slot, slot);
-        Ok(true)
+        Ok(())
     }
 
     /// Makes tables and state for `scope` unless it has them.
@@ -209,6 +257,7 @@ impl Core {
         }
         let mut tag = Tag::default();
         crate::random(&mut tag)?;
+        let _opening = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
         self.env.create_tables(|opener, txn| {
             if self.find_scope(txn, scope)?.is_some() {
                 return Ok(());
@@ -217,9 +266,10 @@ impl Core {
             for name in slot_names(slot) {
                 self.env.create_table(opener, txn, &name)?;
             }
-            self.put_scope(txn, scope, &ScopeState { slot, tag, next: 0, forged: false })
+            let state = ScopeState { slot, tag, next: 0, forged: false, moving: Moving::default() };
+            self.put_scope(txn, scope, &state)
         })?;
-        self.open_slot(scope).map(|_| ())
+        self.open_tables(scope)
     }
 
     /// Smallest slot that no scope uses.
@@ -275,8 +325,8 @@ fn unknown_scope(scope: Scope) -> Error {
     )
 }
 
-fn slot_names(slot: u32) -> [String; 3] {
-    ["log", "history", "ids"].map(|table| format!("{table}.{slot}"))
+fn slot_names(slot: u32) -> [String; 4] {
+    ["log", "history", "fresh", "ids"].map(|table| format!("{table}.{slot}"))
 }
 
 impl Tables {
@@ -387,8 +437,19 @@ impl EventStore for Embedded {
         self.0.snapshot(scope)?.map_or(Ok(()), |snapshot| snapshot.find(filter, visit))
     }
 
+    fn history(&self, scope: Scope, entity: (&str, &str), visit: VisitDeed<'_>) -> Result<()> {
+        self.0.snapshot(scope)?.map_or(Ok(()), |snapshot| snapshot.history(entity, visit))
+    }
+
     fn scan(&self, scope: Scope, visit: Visit<'_>) -> Result<()> {
         self.0.snapshot(scope)?.map_or(Ok(()), |snapshot| snapshot.scan(visit))
+    }
+
+    fn changes(&self, scope: Scope, since: Position, visit: VisitEntity<'_>) -> Result<Changes> {
+        match self.0.snapshot(scope)? {
+            Some(snapshot) => snapshot.changes(since, visit),
+            None => Ok(Changes::of_nothing(since)),
+        }
     }
 
     fn count(&self, scope: Scope) -> Result<u64> {
@@ -437,20 +498,23 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_format_is_refused() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = store(directory.path());
-        let newer = (FORMAT + 1).to_be_bytes();
-        store
-            .0
-            .write(move |writer| {
-                writer.core.env.put(&mut writer.txn, writer.core.tables.meta, FORMAT_KEY, &newer)
-            })
-            .unwrap();
-        drop(store);
-        let error = Embedded::open(directory.path()).err().unwrap();
-        assert_eq!(error.kind(), Kind::Version);
-        assert!(error.to_string().contains("has format 2"), "{error}");
+    fn another_format_is_refused() {
+        for (format, advice) in [(FORMAT - 1, "import"), (FORMAT + 1, "upgrade it")] {
+            let directory = tempfile::tempdir().unwrap();
+            let store = store(directory.path());
+            store
+                .0
+                .write(move |writer| {
+                    let meta = writer.core.tables.meta;
+                    writer.core.env.put(&mut writer.txn, meta, FORMAT_KEY, &format.to_be_bytes())
+                })
+                .unwrap();
+            drop(store);
+            let error = Embedded::open(directory.path()).err().unwrap();
+            assert_eq!(error.kind(), Kind::Version);
+            let said = error.to_string();
+            assert!(said.contains(&format!("has format {format}")) && said.contains(advice), "{said}");
+        }
     }
 
     #[test]
@@ -507,6 +571,28 @@ mod tests {
         assert!(ids.iter().all(|id| store.get(SCOPE, id).unwrap().unwrap().event_id.as_ref() == Some(id)));
         assert_eq!(store.get(SCOPE, &forged).unwrap().unwrap().event, "forged");
         assert_eq!(store.count(SCOPE).unwrap(), 5);
+    }
+
+    /// Threads that need the tables at the same time do not invalidate each other's handles.
+    #[test]
+    fn threads_may_meet_a_scope_at_the_same_time() {
+        let directory = tempfile::tempdir().unwrap();
+        drop(store(directory.path()));
+        for round in 1..=40 {
+            let store = Embedded::open(directory.path()).unwrap();
+            let start = std::sync::Barrier::new(8);
+            std::thread::scope(|threads| {
+                for _ in 0..8 {
+                    threads.spawn(|| {
+                        start.wait();
+                        for _ in 0..3 {
+                            store.append(SCOPE, &[event("n", None)]).unwrap();
+                        }
+                    });
+                }
+            });
+            assert_eq!(store.count(SCOPE).unwrap(), round * 24);
+        }
     }
 
     #[test]

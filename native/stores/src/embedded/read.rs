@@ -5,11 +5,13 @@ use std::collections::BinaryHeap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use events::{Event, EventFilter, EventRef, Result, Scope, Visit};
+use events::{
+    Changes, Deed, Event, EventFilter, EventRef, Position, Result, Scope, Visit, VisitDeed, VisitEntity,
+};
 use heed::{RoTxn, WithoutTls};
 
-use super::env::Range;
 use super::error::corrupt;
+use super::history::Merge;
 use super::keys::{self, GeneratedId, HistoryEntry, SEQ_END, Seq, TIME_BITS_MAX};
 use super::record::Record;
 use super::shapes::Shapes;
@@ -141,6 +143,32 @@ impl Snapshot<'_> {
         })
     }
 
+    /// See [`events::EventStore::changes`]: the log shows what was added, the revisions all else.
+    pub(super) fn changes(&self, since: Position, visit: VisitEntity<'_>) -> Result<Changes> {
+        let life = self.state.tag.iter().fold(0, |life, byte| life << 8 | u128::from(*byte));
+        let revised = self.core.last_revision(&self.txn, self.state.tag)?;
+        let now = Position { life, added: self.state.next, revised };
+        if since == now {
+            return Ok(Changes { now, complete: true });
+        }
+        if !since.covers(&now) || !self.core.revised(&self.txn, self.state.tag, since.revised, visit)? {
+            return Ok(Changes { now, complete: false });
+        }
+        let bounds = (keys::log_key(since.added), keys::log_key(SEQ_END - 1));
+        let added = self.core.env.range(&self.txn, self.slot.log, (&bounds.0, &bounds.1), false)?;
+        for entry in added {
+            let (key, bytes) = entry.map_err(|error| self.core.env.error(error))?;
+            let seq = keys::seq_of(key).ok_or_else(|| corrupt("the log is malformed"))?;
+            let mut buffer = GeneratedId::default();
+            let record = Record::open(seq, bytes)?;
+            let event = record.decode(self.state.tag, &self.shapes, &mut buffer)?;
+            if event.event.starts_with('$') {
+                visit(event.entity_type, event.entity_id);
+            }
+        }
+        Ok(Changes { now, complete: true })
+    }
+
     fn each_record(&self, mut body: impl FnMut(Record<'_>) -> Result<ControlFlow<()>>) -> Result<()> {
         for entry in self.core.env.entries(&self.txn, self.slot.log)? {
             let (key, bytes) = entry?;
@@ -176,24 +204,79 @@ impl Snapshot<'_> {
         let last = filter.until.map_or(TIME_BITS_MAX, keys::time_bits);
         let entity = keys::entity_hash(kind, id);
         let named = filter.events.as_ref().map(|events| self.shapes.named(events));
-        let wanted = |entry: &HistoryEntry| {
+        let wanted = |entry: &HistoryEntry<'_>| {
             named.as_ref().is_none_or(|named| named.get(usize::from(entry.shape)).copied().unwrap_or(true))
         };
         let merge =
             Merge::new(self.core, &self.txn, self.slot, &self.state, entity, (first, last), filter.reversed)?;
-        let mut merge = merge.filter(|entry| entry.as_ref().map_or(true, wanted)).peekable();
+        let merge = merge.filter(|entry| entry.as_ref().map_or(true, wanted));
+        self.in_order(merge, filter.reversed, |entry| delivery.one(entry.seq))
+    }
+
+    /// From the history index alone, but for events that it does not say everything of.
+    pub(super) fn history(&self, (kind, id): (&str, &str), visit: VisitDeed<'_>) -> Result<()> {
+        let entity = keys::entity_hash(kind, id);
+        let all = (0, TIME_BITS_MAX);
+        let merge = Merge::new(self.core, &self.txn, self.slot, &self.state, entity, all, true)?;
+        self.in_order(merge, true, |entry| {
+            if let Some(deed) = self.deed(entry) {
+                return Ok(visit(&deed));
+            }
+            let mut buffer = GeneratedId::default();
+            let record = self.core.record(&self.txn, self.slot, entry.seq)?;
+            Ok(visit(&Deed::from(&record.decode(self.state.tag, &self.shapes, &mut buffer)?)))
+        })
+    }
+
+    /// What the history index knows of an event; `None` if that is not everything.
+    fn deed<'e>(&'e self, entry: &HistoryEntry<'e>) -> Option<Deed<'e>> {
+        let shape = self.shapes.get(entry.shape)?;
+        let target = match shape.target_type {
+            Some(_) if entry.target.is_empty() => return None,
+            Some(kind) => Some((kind, entry.target)),
+            None => None,
+        };
+        Some(Deed { event: shape.event, target, millis: entry.millis()? })
+    }
+
+    /// Calls `body` per entry of a history; where the index cannot tell two entries apart in time, the events do.
+    fn in_order<'t>(
+        &self,
+        entries: impl Iterator<Item = Result<HistoryEntry<'t>>>,
+        reversed: bool,
+        mut body: impl FnMut(&HistoryEntry<'t>) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        let mut entries = entries.peekable();
         let mut same_time = Vec::new();
-        while let Some(entry) = merge.next() {
+        while let Some(entry) = entries.next() {
             let entry = entry?;
-            same_time.push(entry.seq);
-            if matches!(merge.peek(), Some(Ok(next)) if next.time == entry.time) {
+            same_time.push(entry);
+            if matches!(entries.peek(), Some(Ok(next)) if next.time == entry.time) {
                 continue;
             }
-            if delivery.group(&same_time)?.is_break() {
-                break;
+            if same_time.len() > 1 {
+                self.sort_same_time(&mut same_time, reversed)?;
             }
-            same_time.clear();
+            for entry in same_time.drain(..) {
+                if body(&entry)?.is_break() {
+                    return Ok(());
+                }
+            }
         }
+        Ok(())
+    }
+
+    /// Sorts entries by their events.
+    fn sort_same_time(&self, entries: &mut Vec<HistoryEntry<'_>>, reversed: bool) -> Result<()> {
+        let mut order = Vec::with_capacity(entries.len());
+        for entry in entries.drain(..) {
+            let mut buffer = GeneratedId::default();
+            let record = self.core.record(&self.txn, self.slot, entry.seq)?;
+            let event = record.decode(self.state.tag, &self.shapes, &mut buffer)?;
+            order.push((Ranked { order: SortKey::of(&event, entry.seq), reversed }, entry));
+        }
+        order.sort_unstable();
+        entries.extend(order.into_iter().map(|(_, entry)| entry));
         Ok(())
     }
 
@@ -302,90 +385,5 @@ impl Delivery<'_, '_> {
         self.left -= 1;
         let stop = (self.visit)(&event).is_break() || self.left == 0;
         Ok(if stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-    }
-
-    /// Delivers events that the index cannot tell apart in time.
-    fn group(&mut self, seqs: &[Seq]) -> Result<ControlFlow<()>> {
-        if let [seq] = seqs {
-            return self.one(*seq);
-        }
-        let Snapshot { core, txn, shapes, state, slot } = self.snapshot;
-        let mut order = Vec::with_capacity(seqs.len());
-        for &seq in seqs {
-            let mut buffer = GeneratedId::default();
-            let record = core.record(txn, *slot, seq)?;
-            let event = record.decode(state.tag, shapes, &mut buffer)?;
-            order.push(Ranked { order: SortKey::of(&event, seq), reversed: self.filter.reversed });
-        }
-        order.sort_unstable();
-        for ranked in order {
-            if self.one(ranked.order.seq)?.is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
-        }
-        Ok(ControlFlow::Continue(()))
-    }
-}
-
-/// The history of one entity from all epochs, merged by time.
-struct Merge<'t> {
-    core: &'t Core,
-    /// Next entry of each epoch that has one.
-    heads: Vec<(HistoryEntry, Range<'t>)>,
-    reversed: bool,
-}
-
-impl<'t> Merge<'t> {
-    fn new(
-        core: &'t Core,
-        txn: &'t RoTxn<'_>,
-        slot: Slot,
-        state: &ScopeState,
-        entity: u64,
-        (first, last): (u64, u64),
-        reversed: bool,
-    ) -> Result<Self> {
-        let mut merge = Self { core, heads: Vec::new(), reversed };
-        for epoch in 0..=keys::epoch(state.next) {
-            let bounds = (
-                keys::history_bound(epoch, entity, first, 0),
-                keys::history_bound(epoch, entity, last, SEQ_END - 1),
-            );
-            let mut range = core.env.range(txn, slot.history, (&bounds.0, &bounds.1), reversed)?;
-            if let Some(next) = advance(core, &mut range)? {
-                merge.heads.push((next, range));
-            }
-        }
-        Ok(merge)
-    }
-
-    fn step(&mut self) -> Result<Option<HistoryEntry>> {
-        let (core, reversed) = (self.core, self.reversed);
-        let best = self.heads.iter_mut().enumerate().min_by(|(_, (a, _)), (_, (b, _))| {
-            let order = a.cmp(b);
-            if reversed { order.reverse() } else { order }
-        });
-        let Some((index, (head, range))) = best else { return Ok(None) };
-        let entry = *head;
-        match advance(core, range)? {
-            Some(next) => *head = next,
-            None => drop(self.heads.swap_remove(index)),
-        }
-        Ok(Some(entry))
-    }
-}
-
-/// The next entry of the history index.
-fn advance(core: &Core, range: &mut Range<'_>) -> Result<Option<HistoryEntry>> {
-    let Some(entry) = range.next() else { return Ok(None) };
-    let (key, value) = entry.map_err(|error| core.env.error(error))?;
-    HistoryEntry::read(key, value).map(Some).ok_or_else(|| corrupt("the history index is malformed"))
-}
-
-impl Iterator for Merge<'_> {
-    type Item = Result<HistoryEntry>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.step().transpose()
     }
 }

@@ -1,5 +1,7 @@
 //! The stored form of one event. `docs/event-store-format.md` describes it.
 
+use std::ops::Range;
+
 use events::{Event, EventRef, EventTime, Result};
 
 use super::bytes::{Reader, put_signed, put_text};
@@ -15,8 +17,8 @@ const OFFSETS: u8 = 8;
 const CHECKSUM_BYTES: usize = 4;
 
 /// Appends everything of `event` but its shape and id, which get their form in the transaction that writes it. Gives the
-/// flags.
-pub(super) fn encode_body(event: &Event, text: &mut String, out: &mut Vec<u8>) -> u8 {
+/// flags, and where in `out` the id of the target is.
+pub(super) fn encode_body(event: &Event, text: &mut String, out: &mut Vec<u8>) -> (u8, Range<usize>) {
     let mut flags = 0;
     put_signed(out, event.event_time.millis);
     put_signed(out, event.creation_time.millis.wrapping_sub(event.event_time.millis));
@@ -28,8 +30,10 @@ pub(super) fn encode_body(event: &Event, text: &mut String, out: &mut Vec<u8>) -
         }
     }
     put_text(out, &event.entity.id);
+    let mut target_at = out.len()..out.len();
     if let Some(target) = &event.target {
         put_text(out, &target.id);
+        target_at = out.len() - target.id.len()..out.len();
     }
     if let Some(pr_id) = &event.pr_id {
         flags |= PR_ID;
@@ -44,7 +48,7 @@ pub(super) fn encode_body(event: &Event, text: &mut String, out: &mut Vec<u8>) -
         event.properties.write_to(text);
         out.extend_from_slice(text.as_bytes());
     }
-    flags
+    (flags, target_at)
 }
 
 /// Puts a record together in `out`: checksum, flags, shape, the client's id if it is to be kept, and the encoded body.

@@ -1,7 +1,8 @@
 //! Apps, access keys, channels and engine instances. Small tables, read whole.
 
 use events::{
-    AccessKey, App, Channel, EngineInstance, Error, InstanceStatus, Kind, NewApp, Registry, Result, Scope,
+    AccessKey, App, Channel, DeclaredEvents, EngineInstance, Error, InstanceStatus, Kind, NewApp, OnUnknown,
+    Registry, Result, Rights, Scope,
 };
 
 use super::bytes::{Reader, put_optional, put_signed, put_text, put_unsigned};
@@ -34,15 +35,37 @@ impl Registry for Embedded {
         self.0.write(move |writer| writer.delete_app(id))
     }
 
+    fn declare_events(&self, app: u32, declared: Option<&DeclaredEvents>) -> Result<bool> {
+        let declared = declared.cloned();
+        self.0.write(move |writer| {
+            let found =
+                writer.list(writer.core.tables.apps, decode_app)?.into_iter().find(|known| known.id == app);
+            let Some(known) = found else { return Ok(false) };
+            writer.put_app(&App { declared: declared.clone(), ..known }).map(|()| true)
+        })
+    }
+
     fn create_access_key(&self, key: &AccessKey) -> Result<()> {
         check_name("access key", &key.key)?;
         let key = key.clone();
+        self.0.write(move |writer| writer.create_key(&key))
+    }
+
+    fn rotate_access_key(&self, old: &str, new: &AccessKey, old_expires_ms: i64) -> Result<bool> {
+        check_name("access key", &new.key)?;
+        if check_name("access key", old).is_err() {
+            return Ok(false);
+        }
+        let (old, new) = (old.as_bytes().to_vec(), new.clone());
         self.0.write(move |writer| {
-            let (table, name) = (writer.core.tables.keys, key.key.as_bytes());
-            if writer.core.env.get(&writer.txn, table, name)?.is_some() {
-                return Err(invalid("this access key exists already"));
-            }
-            writer.core.env.put(&mut writer.txn, table, name, &encode_key(&key))
+            let table = writer.core.tables.keys;
+            let Some(bytes) = writer.core.env.get(&writer.txn, table, &old)? else { return Ok(false) };
+            let mut key = decode_key(&old, bytes).ok_or_else(malformed)?;
+            writer.create_key(&new)?;
+            key.expires_ms =
+                Some(key.expires_ms.map_or(old_expires_ms, |expires| expires.min(old_expires_ms)));
+            writer.core.env.put(&mut writer.txn, table, &old, &encode_key(&key))?;
+            Ok(true)
         })
     }
 
@@ -151,12 +174,29 @@ impl Writer<'_> {
             None => last.checked_add(1).ok_or_else(|| invalid("no app id is left"))?,
         };
         self.set_last_id(LAST_APP, last.max(id))?;
-        let app = App { id, name: new.name.clone(), description: new.description.clone() };
+        let app = App { id, name: new.name.clone(), description: new.description.clone(), declared: None };
+        self.put_app(&app)?;
+        Ok(app)
+    }
+
+    fn put_app(&mut self, app: &App) -> Result<()> {
         let mut bytes = Vec::new();
         put_text(&mut bytes, &app.name);
         put_optional(&mut bytes, app.description.as_deref());
-        self.core.env.put(&mut self.txn, table, &id.to_be_bytes(), &bytes)?;
-        Ok(app)
+        put_unsigned(&mut bytes, u64::from(app.declared.is_some()));
+        if let Some(declared) = &app.declared {
+            put_unsigned(&mut bytes, u64::from(declared.unknown() == OnUnknown::Reject));
+            put_texts(&mut bytes, declared.names());
+        }
+        self.core.env.put(&mut self.txn, self.core.tables.apps, &app.id.to_be_bytes(), &bytes)
+    }
+
+    fn create_key(&mut self, key: &AccessKey) -> Result<()> {
+        let (table, name) = (self.core.tables.keys, key.key.as_bytes());
+        if self.core.env.get(&self.txn, table, name)?.is_some() {
+            return Err(invalid("this access key exists already"));
+        }
+        self.core.env.put(&mut self.txn, table, name, &encode_key(key))
     }
 
     fn delete_app(&mut self, id: u32) -> Result<bool> {
@@ -215,7 +255,27 @@ fn decode_app(key: &[u8], value: &[u8]) -> Option<App> {
         id: id_of(key)?,
         name: reader.text()?.to_owned(),
         description: reader.optional()?.map(str::to_owned),
+        declared: match reader.unsigned()? {
+            0 => None,
+            _ => Some(decode_declared(&mut reader)?),
+        },
     })
+}
+
+fn decode_declared(reader: &mut Reader<'_>) -> Option<DeclaredEvents> {
+    let unknown = if reader.unsigned()? == 0 { OnUnknown::Warn } else { OnUnknown::Reject };
+    DeclaredEvents::new(texts(reader)?, unknown).ok()
+}
+
+/// Number, then each.
+fn put_texts(out: &mut Vec<u8>, texts: &[String]) {
+    put_unsigned(out, texts.len() as u64);
+    texts.iter().for_each(|text| put_text(out, text));
+}
+
+fn texts(reader: &mut Reader<'_>) -> Option<Vec<String>> {
+    let count = reader.unsigned()?;
+    (0..count).map(|_| reader.text().map(str::to_owned)).collect()
 }
 
 fn decode_channel(key: &[u8], value: &[u8]) -> Option<Channel> {
@@ -223,19 +283,32 @@ fn decode_channel(key: &[u8], value: &[u8]) -> Option<Channel> {
     Some(Channel { id: id_of(key)?, app: reader.small()?, name: reader.text()?.to_owned() })
 }
 
+const READ: u64 = 1;
+const WRITE: u64 = 2;
+const DELETE: u64 = 4;
+
 fn encode_key(key: &AccessKey) -> Vec<u8> {
     let mut bytes = Vec::new();
     put_unsigned(&mut bytes, u64::from(key.app));
-    put_unsigned(&mut bytes, key.events.len() as u64);
-    key.events.iter().for_each(|event| put_text(&mut bytes, event));
+    put_texts(&mut bytes, &key.events);
+    let Rights { read, write, delete } = key.rights;
+    put_unsigned(&mut bytes, u64::from(read) * READ + u64::from(write) * WRITE + u64::from(delete) * DELETE);
+    put_unsigned(&mut bytes, u64::from(key.expires_ms.is_some()));
+    if let Some(expires) = key.expires_ms {
+        put_signed(&mut bytes, expires);
+    }
     bytes
 }
 
 fn decode_key(key: &[u8], value: &[u8]) -> Option<AccessKey> {
     let mut reader = Reader::new(value);
-    let (app, count) = (reader.small()?, reader.unsigned()?);
-    let events = (0..count).map(|_| reader.text().map(str::to_owned)).collect::<Option<_>>()?;
-    Some(AccessKey { key: std::str::from_utf8(key).ok()?.to_owned(), app, events })
+    let (app, events, bits) = (reader.small()?, texts(&mut reader)?, reader.unsigned()?);
+    let rights = Rights { read: bits & READ != 0, write: bits & WRITE != 0, delete: bits & DELETE != 0 };
+    let expires_ms = match reader.unsigned()? {
+        0 => None,
+        _ => Some(reader.signed()?),
+    };
+    Some(AccessKey { key: std::str::from_utf8(key).ok()?.to_owned(), app, events, rights, expires_ms })
 }
 
 fn encode_instance(instance: &EngineInstance) -> Vec<u8> {

@@ -98,7 +98,16 @@ impl Shapes {
         if number == 0 {
             return ShapeRef::read(reader);
         }
-        let shape = self.list.get(number - 1)?;
+        self.at(number - 1)
+    }
+
+    /// The shape with this number; `None` for 0.
+    pub(super) fn get(&self, number: u16) -> Option<ShapeRef<'_>> {
+        self.at(usize::from(number).checked_sub(1)?)
+    }
+
+    fn at(&self, index: usize) -> Option<ShapeRef<'_>> {
+        let shape = self.list.get(index)?;
         Some(ShapeRef {
             event: &shape.event,
             entity_type: &shape.entity_type,

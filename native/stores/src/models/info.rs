@@ -1,7 +1,7 @@
 //! What stands beside a snapshot: everything about it that is not a function of its content.
 
 use events::json::{self, Object};
-use events::{Error, Json, Kind, Result};
+use events::{Error, Json, Kind, Position, Result};
 use model::{Counts, Written};
 
 /// Who trained a model, and when.
@@ -15,6 +15,8 @@ pub struct TrainedBy {
     pub started_ms: i64,
     /// Time of publishing, ms since 1970.
     pub published_ms: i64,
+    /// Where the event store was before the training read it; unknown of models that are older than this member.
+    pub position: Option<Position>,
 }
 
 /// A published model in numbers.
@@ -44,7 +46,7 @@ impl ModelInfo {
         let Self { digest, bytes, users, items, correlators, trained } = self;
         let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         let mut text = String::new();
-        Object::new()
+        let mut object = Object::new()
             .with("digest", digest.as_str())
             .with("bytes", count(*bytes))
             .with("users", i64::from(*users))
@@ -53,8 +55,11 @@ impl ModelInfo {
             .with("build", trained.build.as_str())
             .with("engineInstance", trained.engine_instance.as_str())
             .with("startedMs", trained.started_ms)
-            .with("publishedMs", trained.published_ms)
-            .write_to(&mut text);
+            .with("publishedMs", trained.published_ms);
+        if let Some(position) = trained.position {
+            object.insert("storePosition", position.to_string());
+        }
+        object.write_to(&mut text);
         text.push('\n');
         text
     }
@@ -70,6 +75,7 @@ impl ModelInfo {
             |name: &str| json.get(name).and_then(Json::as_i64).ok_or_else(|| wrong(name, "an integer"));
         let count = |name: &str| u64::try_from(time(name)?).map_err(|_| wrong(name, "0 or more"));
         let small = |name: &str| u32::try_from(time(name)?).map_err(|_| wrong(name, "0 to 4294967295"));
+        let position = json.get("storePosition").and_then(Json::as_str).map(str::parse).transpose();
         Ok(Self {
             digest: string("digest")?,
             bytes: count("bytes")?,
@@ -81,6 +87,7 @@ impl ModelInfo {
                 engine_instance: string("engineInstance")?,
                 started_ms: time("startedMs")?,
                 published_ms: time("publishedMs")?,
+                position: position.map_err(|_| wrong("storePosition", "a position in an event store"))?,
             },
         })
     }

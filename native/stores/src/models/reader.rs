@@ -115,7 +115,8 @@ impl ModelReader {
         refusal.as_ref().map(|refusal| Arc::clone(&refusal.error))
     }
 
-    fn held(&self) -> Arc<Generation> {
+    /// The generation that was current when somebody last looked, without looking.
+    pub fn held(&self) -> Arc<Generation> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 }

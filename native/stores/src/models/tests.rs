@@ -29,7 +29,14 @@ fn parts(items: u32) -> ModelParts {
 }
 
 fn trained() -> TrainedBy {
-    TrainedBy { build: "0.1 \"b\"".into(), engine_instance: "e".into(), started_ms: 5, published_ms: 6 }
+    let position = Some(events::Position { life: 1 << 79, added: 7, revised: 8 });
+    TrainedBy {
+        build: "0.1 \"b\"".into(),
+        engine_instance: "e".into(),
+        started_ms: 5,
+        published_ms: 6,
+        position,
+    }
 }
 
 fn publish(directory: &ModelDirectory, items: u32) -> u64 {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use events::{
-    AccessKey, App, Channel, EngineInstance, Event, EventFilter, EventStore, EventVersion, NewApp, Registry,
-    Result, Scope, Visit,
+    AccessKey, App, Changes, Channel, DeclaredEvents, EngineInstance, Event, EventFilter, EventStore,
+    EventVersion, NewApp, Position, Registry, Result, Scope, Visit, VisitDeed, VisitEntity,
 };
 use stores::Embedded;
 use tempfile::TempDir;
@@ -54,7 +54,9 @@ delegate! { EventStore:
     fn delete_entity(scope: Scope, entity_type: &str, entity_id: &str) -> u64;
     fn replace(scope: Scope, old: &[EventVersion], new: &[Event]) -> bool;
     fn find(scope: Scope, filter: &EventFilter, visit: Visit<'_>) -> ();
+    fn history(scope: Scope, entity: (&str, &str), visit: VisitDeed<'_>) -> ();
     fn scan(scope: Scope, visit: Visit<'_>) -> ();
+    fn changes(scope: Scope, since: Position, visit: VisitEntity<'_>) -> Changes;
     fn count(scope: Scope) -> u64;
 }
 
@@ -62,6 +64,8 @@ delegate! { Registry:
     fn create_app(app: &NewApp) -> App;
     fn apps() -> Vec<App>;
     fn delete_app(id: u32) -> bool;
+    fn declare_events(app: u32, declared: Option<&DeclaredEvents>) -> bool;
+    fn rotate_access_key(old: &str, new: &AccessKey, old_expires_ms: i64) -> bool;
     fn create_access_key(key: &AccessKey) -> ();
     fn access_keys(app: Option<u32>) -> Vec<AccessKey>;
     fn access_key(key: &str) -> Option<AccessKey>;

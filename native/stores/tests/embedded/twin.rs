@@ -1,8 +1,9 @@
 //! Random operations give the same as on the plain store in memory.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use events::{Event, EventFilter, EventStore, EventVersion, MemoryStore};
+use events::{Event, EventFilter, EventStore, EventVersion, MemoryStore, Position};
 use proptest::prelude::*;
 use stores::Embedded;
 
@@ -99,6 +100,26 @@ fn scanned(store: &impl EventStore) -> Vec<Event> {
     events
 }
 
+/// The store's position, and its special events.
+fn position(store: &impl EventStore) -> (Position, Vec<Event>) {
+    let now = store.changes(SCOPE, Position::default(), &mut |_, _| {}).unwrap().now;
+    let special = scanned(store).into_iter().filter(|event| event.event.starts_with('$'));
+    (now, special.collect())
+}
+
+/// Every entity is named whose special events are no longer those of `before`.
+fn names_what_changed(store: &impl EventStore, (since, before): &(Position, Vec<Event>)) -> bool {
+    let mut named = BTreeSet::new();
+    let mut name = |_: &str, id: &str| {
+        named.insert(id.to_owned());
+    };
+    let complete = store.changes(SCOPE, *since, &mut name).unwrap().complete;
+    let (_, after) = position(store);
+    let gone = before.iter().filter(|event| !after.contains(event));
+    let come = after.iter().filter(|event| !before.contains(event));
+    complete && gone.chain(come).all(|event| named.contains(&event.entity.id))
+}
+
 /// The id to use, if any.
 fn resolve(id: &Id, given: &[String]) -> Option<String> {
     match id {
@@ -119,12 +140,13 @@ proptest! {
         store.init(SCOPE).unwrap();
         twin.init(SCOPE).unwrap();
         let mut given = vec![];
+        let mut positions = vec![position(&store)];
         for step in steps {
             match step {
                 Step::Append(batch) => {
                     let mut events: Vec<Event> = batch.iter().map(|(id, entity, target, name, time, created)| {
                         let mut event = event(resolve(id, &given), &format!("u{entity}"), 0);
-                        event.event = format!("n{name}");
+                        event.event = if *name == 0 { "$set".into() } else { format!("n{name}") };
                         event.target = event.target.zip(*target).map(|(item, n)| events::Entity { id: format!("i{n}"), ..item });
                         event.event_time.millis = i64::from(*time) * 1000;
                         event.creation_time.millis = i64::from(*created);
@@ -159,16 +181,21 @@ proptest! {
                     prop_assert_eq!(store.replace(SCOPE, &old, &new).unwrap(), twin.replace(SCOPE, &old, &new).unwrap());
                 }
                 Step::Find(filter) => prop_assert_eq!(found(&store, &filter), found(&twin, &filter)),
-                Step::Remove => for store in [&store as &dyn EventStore, &twin] {
-                    store.remove(SCOPE).unwrap();
-                    store.init(SCOPE).unwrap();
-                },
+                Step::Remove => {
+                    for store in [&store as &dyn EventStore, &twin] {
+                        store.remove(SCOPE).unwrap();
+                        store.init(SCOPE).unwrap();
+                    }
+                    positions.clear();
+                }
                 Step::Reopen => {
                     drop(store);
                     store = Embedded::open(directory.path()).unwrap();
                 }
             }
             prop_assert_eq!(store.count(SCOPE).unwrap(), twin.count(SCOPE).unwrap());
+            prop_assert!(positions.iter().all(|since| names_what_changed(&store, since)));
+            positions.push(position(&store));
         }
         prop_assert_eq!(scanned(&store), scanned(&twin));
     }

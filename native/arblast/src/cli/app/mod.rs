@@ -2,11 +2,12 @@
 
 mod channel;
 mod delete;
+mod events;
 mod show;
 
+use ::events::json::Object;
+use ::events::{AccessKey, NewApp, Scope};
 use clap::Subcommand;
-use events::json::Object;
-use events::{AccessKey, NewApp, Scope};
 use stores::Storage;
 
 use super::Context;
@@ -21,6 +22,7 @@ Examples:
   arblast app new myapp --access-key secret --description 'our shop'
   arblast app list --json
   arblast app data-delete myapp --all --force
+  arblast app events myapp --declare purchase,view --unknown reject
   arblast app channel-new myapp mobile")]
 pub struct Args {
     #[command(subcommand)]
@@ -42,6 +44,8 @@ enum Command {
     Delete(delete::Delete),
     /// Delete the events of an app
     DataDelete(delete::DataDelete),
+    /// Declare the event names of an app
+    Events(events::Args),
     /// Create a channel
     ChannelNew(channel::New),
     /// Delete a channel and its events
@@ -71,6 +75,7 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
         Command::Show { name } => show::show(&name, context, &storage),
         Command::Delete(args) => delete::app(&args, context, &storage),
         Command::DataDelete(args) => delete::data(&args, context, &storage),
+        Command::Events(args) => events::run(args, context, &storage),
         Command::ChannelNew(args) => channel::new(&args, context, &storage),
         Command::ChannelDelete(args) => channel::delete(&args, context, &storage),
     }
@@ -85,7 +90,7 @@ fn new(args: New, context: &Context, storage: &Storage) -> Result<()> {
     let app = NewApp { id: args.id, name: args.name, description: args.description };
     let app = storage.registry.create_app(&app)?;
     storage.events.init(Scope { app: app.id, channel: None })?;
-    storage.registry.create_access_key(&AccessKey { key: key.clone(), app: app.id, events: Vec::new() })?;
+    storage.registry.create_access_key(&AccessKey::new(key.clone(), app.id))?;
     let console = context.console;
     console.info("App$", format_args!("Initialized Event Store for this app ID: {}.", app.id));
     console.info("Pio$", "Created a new app:");

@@ -1,0 +1,55 @@
+//! What the commands that start servers have in common: log, metrics, runtime, ports.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use events::Kind;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+use crate::failure::{Failure, Result};
+use crate::http::{self, EventServer};
+use crate::observe::log::Log;
+use crate::observe::metrics::Metrics;
+use crate::settings::Settings;
+use crate::webhooks::Connectors;
+
+/// Log and metrics of this process. Lines are written as long as the log lives.
+pub fn observe(settings: &Settings) -> (Log, Arc<Metrics>) {
+    let log = Log::start(&settings.log);
+    let metrics = Metrics::new();
+    metrics.counted("arblast_log_lines_dropped_total", "Nobody read them in time.", &[], log.dropped());
+    (log, metrics)
+}
+
+/// The threads of the servers.
+pub fn runtime() -> Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::io("cannot start threads", &error))
+}
+
+/// The event server as the settings want it.
+pub fn event_server(storage: &stores::Storage, settings: &Settings) -> Result<EventServer> {
+    let connectors = match &settings.webhooks_file {
+        Some(path) => Connectors::with_mappings(path)?,
+        None => Connectors::builtin(),
+    };
+    EventServer::new(storage, settings.events, connectors)
+}
+
+/// Listens for an event server.
+pub fn listen_for_events(settings: &Settings) -> Result<TcpListener> {
+    let address = settings.event_server;
+    http::listen(address, settings.reuse_port).map_err(|error| cannot_bind(address, &error))
+}
+
+fn cannot_bind(address: SocketAddr, error: &std::io::Error) -> Failure {
+    let what_to_do = if error.kind() == std::io::ErrorKind::AddrInUse {
+        "another program has the port, perhaps another event server; give another --port"
+    } else {
+        "give another --ip or --port"
+    };
+    Failure::new(Kind::Unavailable, format!("cannot listen on {address}: {error}; {what_to_do}"))
+}

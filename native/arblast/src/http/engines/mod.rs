@@ -1,0 +1,244 @@
+//! Engines as REST, in the form that clients of Harness know: engines, their queries, events, entities and trains.
+
+mod catalogue;
+mod describe;
+mod events;
+mod jobs;
+mod queries;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ::engine::EngineConfig;
+use ::events::json::Object;
+use ::events::{Json, NewApp, Scope};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::Response;
+use axum::routing::{get, post};
+use stores::Storage;
+
+use super::queries::{QueryServer, blocking, read};
+use super::refused::Refused;
+use super::reply;
+use crate::failure::{Failure, Result};
+use crate::jobs::Background;
+use crate::serving::Serving;
+use catalogue::{Catalogue, Kept};
+
+const ENGINE_BYTES_MAX: usize = 1 << 20;
+
+/// The engines of a home, and the trains that run for them here.
+pub struct Engines {
+    storage: Storage,
+    catalogue: Catalogue,
+    trains: Background,
+}
+
+impl Engines {
+    /// The engines kept in `directory`, which need not exist.
+    pub fn open(storage: Storage, directory: PathBuf) -> Self {
+        Self { storage, catalogue: Catalogue::open(directory), trains: Background::default() }
+    }
+
+    /// Follows changed engine files. Beside the queries.
+    pub fn refresh(&self) {
+        self.catalogue.refresh();
+    }
+
+    /// Stops the trains.
+    pub fn end(&self) {
+        self.trains.end();
+    }
+}
+
+/// An engine by its id: the deployed one, or one that is kept.
+enum Engine {
+    Deployed(Arc<Serving>),
+    Kept(Arc<Kept>),
+}
+
+impl Engine {
+    fn config(&self) -> &EngineConfig {
+        match self {
+            Self::Deployed(serving) => serving.config(),
+            Self::Kept(kept) => &kept.config,
+        }
+    }
+
+    fn text(&self) -> &str {
+        match self {
+            Self::Deployed(serving) => serving.config_text(),
+            Self::Kept(kept) => &kept.text,
+        }
+    }
+
+    /// What answers its queries, if that needs no file.
+    fn opened(&self) -> Option<Arc<Serving>> {
+        match self {
+            Self::Deployed(serving) => Some(Arc::clone(serving)),
+            Self::Kept(kept) => kept.opened(),
+        }
+    }
+
+    /// What answers its queries; fails before its first train.
+    fn serving(&self, storage: &Storage) -> Result<Arc<Serving>> {
+        match self {
+            Self::Deployed(serving) => Ok(Arc::clone(serving)),
+            Self::Kept(kept) => kept.serving(storage),
+        }
+    }
+
+    /// Where its events are.
+    fn scope(&self, storage: &Storage) -> Result<Scope> {
+        let app = crate::jobs::app_of(storage, self.config())?;
+        Ok(Scope { app: app.id, channel: None })
+    }
+}
+
+type Server = State<Arc<QueryServer>>;
+type Answered = std::result::Result<Response, Refused>;
+
+impl QueryServer {
+    fn storage(&self) -> &Storage {
+        &self.engines().storage
+    }
+
+    fn engine(&self, id: &str) -> std::result::Result<Engine, Refused> {
+        let deployed = self.serving();
+        if deployed.config().variant == id {
+            return Ok(Engine::Deployed(deployed));
+        }
+        let kept = self.engines().catalogue.get(id).map(Engine::Kept);
+        kept.ok_or_else(|| {
+            Refused::new(StatusCode::NOT_FOUND, format!("there is no engine {id}; GET /engines lists all"))
+        })
+    }
+}
+
+/// The sender of a request may control the server.
+pub struct Admin;
+
+impl FromRequestParts<Arc<QueryServer>> for Admin {
+    type Rejection = Refused;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        server: &Arc<QueryServer>,
+    ) -> std::result::Result<Self, Refused> {
+        server.may_control(super::peer(&parts.extensions), &parts.uri, &parts.headers).map(|()| Self)
+    }
+}
+
+/// The routes under `/engines`.
+pub fn router() -> Router<Arc<QueryServer>> {
+    Router::new()
+        .route("/engines", get(list).post(create))
+        .route("/engines/{id}", get(show).post(update).put(update).delete(remove))
+        .route("/engines/{id}/queries", post(queries::queries))
+        .route("/engines/{id}/events", post(events::add).put(events::add))
+        .route("/engines/{id}/events/{event}", get(events::show))
+        .route("/engines/{id}/entities/{user}", get(events::of_user).delete(events::forget))
+        .route("/engines/{id}/jobs", get(jobs::list).post(jobs::create))
+        .route("/engines/{id}/jobs/{job}", get(jobs::show).delete(jobs::cancel))
+}
+
+async fn list(State(server): Server, _: Admin) -> Answered {
+    let engines = blocking(move || {
+        let deployed = server.serving();
+        let id = deployed.config().variant.clone();
+        let kept = server.engines().catalogue.all();
+        let kept = kept.into_iter().filter(|kept| kept.config.variant != id).map(Engine::Kept);
+        let all = std::iter::once(Engine::Deployed(deployed)).chain(kept);
+        all.map(|engine| describe::in_short(&engine, server.storage()).map(Json::from))
+            .collect::<Result<Vec<_>>>()
+    });
+    Ok(reply::json(StatusCode::OK, Json::Array(engines.await?).to_string()))
+}
+
+async fn show(State(server): Server, _: Admin, Path(id): Path<String>) -> Answered {
+    let engine = server.engine(&id)?;
+    let described = blocking(move || describe::in_full(&engine, server.storage())).await?;
+    Ok(reply::json(StatusCode::OK, described.to_string()))
+}
+
+async fn create(State(server): Server, _: Admin, body: Body) -> Answered {
+    put(server, None, body).await
+}
+
+async fn update(State(server): Server, _: Admin, Path(id): Path<String>, body: Body) -> Answered {
+    put(server, Some(id), body).await
+}
+
+/// Keeps an engine: a new one, or in the place of `expected`.
+async fn put(server: Arc<QueryServer>, expected: Option<String>, body: Body) -> Answered {
+    let text = text(read(body, ENGINE_BYTES_MAX).await?)?;
+    let deployed = server.serving().config().variant.clone();
+    let conflict = |message: String| Err(Refused::new(StatusCode::CONFLICT, message));
+    if expected.as_ref() == Some(&deployed) {
+        return conflict(format!(
+            "engine {deployed} is deployed with its own file: edit that and POST /reload"
+        ));
+    }
+    let (wanted, keeper) = (expected.clone(), Arc::clone(&server));
+    let kept = blocking(move || {
+        let kept = keeper.engines().catalogue.put(&text, wanted.as_deref(), &deployed)?;
+        if let Some(kept) = &kept {
+            make_app(keeper.storage(), &kept.config)?;
+        }
+        Ok(kept)
+    });
+    let Some(kept) = kept.await? else {
+        return match expected {
+            Some(id) => Err(Refused::new(
+                StatusCode::NOT_FOUND,
+                format!("there is no engine {id}; POST it to /engines"),
+            )),
+            None => conflict("there is an engine of this id; POST to /engines/<id> replaces it".to_owned()),
+        };
+    };
+    let status = if expected.is_some() { StatusCode::OK } else { StatusCode::CREATED };
+    let described = Object::new().with("engineId", kept.config.variant.as_str());
+    Ok(reply::json(status, described.with("app", kept.config.app_name.as_str()).to_string()))
+}
+
+/// An engine of Harness has its own data; so its app comes with it.
+fn make_app(storage: &Storage, config: &EngineConfig) -> Result<()> {
+    let name = &config.app_name;
+    if !config.query_rules_replace || storage.registry.app_by_name(name)?.is_some() {
+        return Ok(());
+    }
+    let app = NewApp { id: None, name: name.clone(), description: None };
+    let app = storage.registry.create_app(&app)?;
+    Ok(storage.events.init(Scope { app: app.id, channel: None })?)
+}
+
+async fn remove(State(server): Server, _: Admin, Path(id): Path<String>) -> Answered {
+    if matches!(server.engine(&id)?, Engine::Deployed(_)) {
+        let message = format!("engine {id} is deployed with its own file: it ends with the server");
+        return Err(Refused::new(StatusCode::CONFLICT, message));
+    }
+    blocking(move || server.engines().catalogue.remove(&id)).await?;
+    Ok(comment(StatusCode::OK, "The engine is removed; its events and models stay."))
+}
+
+/// `{"comment": …}`, the answer of Harness.
+fn comment(status: StatusCode, text: &str) -> Response {
+    reply::json(status, Object::new().with("comment", text).to_string())
+}
+
+fn text(bytes: Vec<u8>) -> std::result::Result<String, Refused> {
+    String::from_utf8(bytes).map_err(|_| Failure::invalid("the body is not UTF-8").into())
+}
+
+/// Not trained yet is a state of the server, not a mistake of who asks.
+fn untrained_is_unavailable(failure: Failure) -> Refused {
+    if failure.kind() == ::events::Kind::NotFound {
+        Refused::busy(failure.to_string())
+    } else {
+        failure.into()
+    }
+}

@@ -1,0 +1,167 @@
+//! Who asks, and what he may do.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::ConnectInfo;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use events::{Rights, Scope};
+
+use super::EventServer;
+use super::directory::{Access, Unknown};
+use super::params::Params;
+use super::refusal::Refusal;
+use crate::clock;
+
+/// Whoever sent a request with a valid key.
+pub struct Caller {
+    pub access: Arc<Access>,
+    /// App and channel that the request is about.
+    pub scope: Scope,
+    /// Where it came from.
+    pub client: Option<IpAddr>,
+}
+
+/// A kind of request that needs a right.
+#[derive(Debug, Clone, Copy)]
+pub enum Right {
+    Read,
+    Write,
+    Delete,
+}
+
+impl Right {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Delete => "delete",
+        }
+    }
+
+    fn is_in(self, rights: Rights) -> bool {
+        match self {
+            Self::Read => rights.read,
+            Self::Write => rights.write,
+            Self::Delete => rights.delete,
+        }
+    }
+}
+
+impl EventServer {
+    /// Whoever sent this request. 401 unless its key and channel are known.
+    pub async fn caller(&self, parts: &Parts) -> Result<Caller, Refusal> {
+        let params = Params::of(&parts.uri);
+        let key = access_key(parts, params)?;
+        let channel = params.first("channel")?;
+        let found = self.directory.find(&key, channel.as_deref()).await?;
+        let (access, channel) = found.map_err(|unknown| match unknown {
+            Unknown::Key => invalid_key(),
+            Unknown::Channel => {
+                let name: String = channel.unwrap_or_default().chars().take(100).collect();
+                Refusal::unauthorized(format!("Invalid channel '{name}'."))
+            }
+        })?;
+        if access.expires_ms.is_some_and(|expires| expires <= clock::now_ms()) {
+            return Err(Refusal::unauthorized("Invalid accessKey. It has expired."));
+        }
+        let scope = Scope { app: access.app.id, channel };
+        let client = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
+        Ok(Caller { access, scope, client })
+    }
+
+    /// The same, who must have this right: else 403.
+    pub async fn caller_with(&self, right: Right, parts: &Parts) -> Result<Caller, Refusal> {
+        let caller = self.caller(parts).await?;
+        if right.is_in(caller.access.rights) {
+            return Ok(caller);
+        }
+        let granted: Vec<&str> = caller.access.rights.names().collect();
+        Err(Refusal::forbidden(format!(
+            "This accessKey may not {}: its scope is {}.",
+            right.name(),
+            granted.join(", ")
+        )))
+    }
+}
+
+/// The key of a request: parameter `accessKey`, else the user of a Basic header, else a Bearer token.
+fn access_key<'a>(parts: &'a Parts, params: Params<'a>) -> Result<Cow<'a, str>, Refusal> {
+    // what cannot be decoded is no key
+    if let Some(key) = params.first("accessKey").map_err(|_| invalid_key())? {
+        return Ok(key);
+    }
+    let header =
+        parts.headers.get(AUTHORIZATION).ok_or_else(|| Refusal::unauthorized("Missing accessKey."))?;
+    let text = header.to_str().map_err(|_| invalid_key())?.trim();
+    let (scheme, rest) = text.split_once(' ').ok_or_else(invalid_key)?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Ok(Cow::Borrowed(rest.trim()));
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return Err(invalid_key());
+    }
+    let decoded = base64(rest.trim()).and_then(|bytes| String::from_utf8(bytes).ok());
+    let decoded = decoded.ok_or_else(invalid_key)?;
+    let key = decoded.trim().split(':').next().unwrap_or_default();
+    Ok(Cow::Owned(key.to_owned()))
+}
+
+fn invalid_key() -> Refusal {
+    Refusal::unauthorized("Invalid accessKey.")
+}
+
+/// Decodes RFC 4648 Base64, either alphabet, with or without padding.
+fn base64(text: &str) -> Option<Vec<u8>> {
+    let text = text.trim_end_matches('=').as_bytes();
+    if text.len() % 4 == 1 {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
+    let (mut bits, mut count) = (0_u32, 0);
+    for digit in text {
+        let value = match digit {
+            b'A'..=b'Z' => digit - b'A',
+            b'a'..=b'z' => digit - b'a' + 26,
+            b'0'..=b'9' => digit - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => return None,
+        };
+        bits = bits << 6 | u32::from(value);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push((bits >> count).to_le_bytes()[0]);
+        }
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_as_in_rfc_4648() {
+        let known = [
+            ("", ""),
+            ("Zg==", "f"),
+            ("Zg", "f"),
+            ("Zm8=", "fo"),
+            ("Zm9v", "foo"),
+            ("Zm9vYg==", "foob"),
+            ("Zm9vYmE=", "fooba"),
+            ("Zm9vYmFy", "foobar"),
+        ];
+        for (text, plain) in known {
+            assert_eq!(base64(text).unwrap(), plain.as_bytes(), "{text}");
+        }
+        assert_eq!(base64("-_-_"), base64("+/+/"));
+        for bad in ["A", "Zm9v!", "Zm 9v", "AAAAA"] {
+            assert_eq!(base64(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! The query server: queries one by one and in batches, status, health, reload and stop.
+
+mod answer;
+mod batch;
+mod control;
+mod feedback;
+mod guard;
+mod measured;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, HttpBody};
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, post};
+use engine::Query;
+use events::Kind;
+use http_body_util::BodyExt;
+use tokio::sync::Notify;
+use tokio::time::MissedTickBehavior;
+
+use super::engines::{self, Engines};
+use super::refused::Refused;
+use super::{Front, page, reply, serve, termination};
+use crate::clock;
+use crate::failure::{Failure, Result};
+use crate::live::Served;
+use crate::serving::Serving;
+use answer::{Answer, Answering, Question};
+use feedback::Feedback;
+use status::Statistics;
+
+pub use answer::Limits;
+pub use feedback::FailureLog;
+pub use guard::{Sender, parameter};
+
+/// How often changes by other processes are looked for.
+const REFRESH: Duration = Duration::from_millis(100);
+
+/// What the routes take and give, as OpenAPI.
+const OPENAPI: &str = include_str!("openapi.json");
+
+/// Limits of a query server, and what it does beside answering.
+pub struct Settings {
+    /// A longer query is refused.
+    pub query_bytes_max: usize,
+    /// A longer batch of queries is refused.
+    pub batch_bytes_max: usize,
+    /// Queries in a batch.
+    pub batch_queries_max: usize,
+    /// Limits of answering.
+    pub answering: Limits,
+    /// Whoever shows it may control the server; without one this machine may.
+    pub server_key: Option<String>,
+    /// Only who shows it may ask.
+    pub query_key: Option<String>,
+    /// Every answer says if it is degraded, not only those to queries that want to know.
+    pub with_degraded: bool,
+    /// Every answer has its prediction id, not only those to queries that want it.
+    pub with_pr_id: bool,
+    /// Where each prediction is posted as an event.
+    pub feedback: Option<super::Target>,
+    /// Where failures are posted.
+    pub failure_log: Option<FailureLog>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            query_bytes_max: 1 << 20,
+            batch_bytes_max: 4 << 20,
+            batch_queries_max: 100,
+            answering: Limits::default(),
+            server_key: None,
+            query_key: None,
+            with_degraded: false,
+            with_pr_id: false,
+            feedback: None,
+            failure_log: None,
+        }
+    }
+}
+
+/// Makes the engine anew, from its file as it is now.
+pub type Load = Box<dyn Fn() -> Result<Serving> + Send + Sync>;
+
+/// A query server.
+pub struct QueryServer {
+    serving: RwLock<Arc<Serving>>,
+    load: Load,
+    settings: Settings,
+    answering: Answering,
+    engines: Engines,
+    feedback: Feedback,
+    stop: Notify,
+    statistics: Statistics,
+    kept: status::Kept,
+    started_ms: i64,
+}
+
+type Server = State<Arc<QueryServer>>;
+
+impl QueryServer {
+    /// Serves what `load` gives now, and again after each `/reload`; and the `engines` that are kept. Within a runtime.
+    pub fn new(load: Load, engines: Engines, mut settings: Settings) -> Result<Self> {
+        Ok(Self {
+            serving: RwLock::new(Arc::new(load()?)),
+            load,
+            answering: Answering::new(settings.answering),
+            engines,
+            feedback: Feedback::start(settings.feedback.take(), settings.failure_log.take()),
+            settings,
+            stop: Notify::new(),
+            statistics: Statistics::default(),
+            kept: status::Kept::default(),
+            started_ms: clock::now_ms(),
+        })
+    }
+
+    /// Answers requests, those to the routes of `more` too, until the process is asked to end, or `/stop`. `ready` is
+    /// called when both would be heard.
+    pub async fn run(self, mut front: Front, more: Router, ready: impl FnOnce()) -> Result<()> {
+        let server = Arc::new(self);
+        server.equip(&mut front);
+        let terminated = termination()?;
+        let stopped = Arc::clone(&server);
+        let stop = async move {
+            tokio::select! {
+                () = stopped.stop.notified() => {}
+                () = terminated => {}
+            }
+        };
+        let following = tokio::spawn(follow(Arc::clone(&server)));
+        ready();
+        let served = serve(front, Arc::clone(&server).router().merge(more), stop).await;
+        following.abort();
+        server.engines.end();
+        served
+    }
+
+    fn router(self: Arc<Self>) -> Router {
+        let no_such_method =
+            || async { reply::message(StatusCode::METHOD_NOT_ALLOWED, "method not allowed") };
+        let nothing_here =
+            || async { reply::message(StatusCode::NOT_FOUND, "nothing here; POST queries to /queries.json") };
+        let no_plugins = || async { reply::message(StatusCode::NOT_FOUND, "there are no plugins") };
+        let openapi = || async { reply::json(StatusCode::OK, OPENAPI.to_owned()) };
+        Router::new()
+            .route("/", get(status::status))
+            .route("/openapi.json", get(openapi))
+            .route("/status.json", get(status::report))
+            .merge(page::files())
+            .route("/queries.json", post(queries))
+            .route("/queries.json/", post(queries))
+            .route("/batch/queries.json", post(batch::queries))
+            .route("/health", get(status::health))
+            .route("/reload", get(control::reload).post(control::reload))
+            .route("/stop", get(control::stop).post(control::stop))
+            .route("/plugins.json", get(control::plugins))
+            .route("/plugins/{*name}", get(no_plugins))
+            .merge(engines::router())
+            .method_not_allowed_fallback(no_such_method)
+            .fallback(any(nothing_here))
+            .with_state(self)
+    }
+
+    /// What answers now.
+    pub fn serving(&self) -> Arc<Serving> {
+        Arc::clone(&self.serving.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The engines that are kept beside the one that is deployed.
+    pub fn engines(&self) -> &Engines {
+        &self.engines
+    }
+
+    /// Limits, keys.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Counts a query that was answered or refused.
+    pub fn count(&self, started: Instant, is_answered: bool) {
+        self.statistics.count(started, is_answered);
+    }
+
+    /// Answers a query by one generation of an engine.
+    pub async fn answer(&self, (serving, served): By, query: Query) -> std::result::Result<Answer, Refused> {
+        let with_degraded = query.with_degraded || query.explain || self.settings.with_degraded;
+        let question = Question { serving, served, query: Arc::new(query), with_degraded };
+        self.answering.answer(question).await
+    }
+
+    /// Answers a query given as text, counts it, and gives feedback.
+    async fn answer_text(&self, by: By, text: &[u8]) -> std::result::Result<Answer, Refused> {
+        let (started, started_ms) = (Instant::now(), clock::now_ms());
+        let serving = Arc::clone(&by.0);
+        let answered = match parsed(text) {
+            Ok(query) => self.predict(by, query, started_ms).await,
+            Err(refused) => Err(refused),
+        };
+        self.count(started, answered.is_ok());
+        answered.inspect_err(|refused| self.feedback.failed(&serving, text, refused))
+    }
+
+    async fn predict(&self, by: By, query: Query, now_ms: i64) -> std::result::Result<Answer, Refused> {
+        if !self.feedback.is_on() {
+            return self.answer(by, query).await;
+        }
+        let with_pr_id = query.with_pr_id || self.settings.with_pr_id;
+        let mut answer = self.answer(by, query.clone()).await?;
+        let pr_id = self.feedback.predicted(&answer, &query, now_ms);
+        if let Some(pr_id) = pr_id.filter(|_| with_pr_id) {
+            answer.json.truncate(answer.json.len() - 1);
+            answer.json.push_str(&format!(",\"prId\":\"{pr_id}\"}}"));
+        }
+        Ok(answer)
+    }
+}
+
+/// Who answers: an engine, and one generation of its model.
+pub type By = (Arc<Serving>, Arc<Served>);
+
+/// Takes over what other processes change, beside the queries.
+async fn follow(server: Arc<QueryServer>) {
+    let mut ticks = tokio::time::interval(REFRESH);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let server = Arc::clone(&server);
+        let looked = blocking(move || {
+            server.engines.refresh();
+            Ok(())
+        });
+        if let Err(failure) = looked.await {
+            eprintln!("[ERROR] [QueryServer$] cannot look for changed engines: {failure}");
+        }
+    }
+}
+
+async fn queries(State(server): Server, request: Request) -> Response {
+    let limit = server.settings.query_bytes_max;
+    let text = match admitted(&server, request, limit).await {
+        Ok(text) => text,
+        Err(refused) => return refused.into_response(),
+    };
+    let serving = server.serving();
+    let served = serving.served();
+    server.answer_text((serving, served), &text).await.into_response()
+}
+
+/// The body of a request that may ask.
+pub async fn admitted(
+    server: &QueryServer,
+    request: Request,
+    bytes_max: usize,
+) -> std::result::Result<Vec<u8>, Refused> {
+    let (parts, body) = request.into_parts();
+    let peer = super::peer(&parts.extensions);
+    let sender = Sender { peer, uri: &parts.uri, headers: &parts.headers };
+    sender.may_ask(server.settings.query_key.as_deref())?;
+    read(body, bytes_max).await
+}
+
+/// A query from its text.
+pub fn parsed(text: &[u8]) -> std::result::Result<Query, Refused> {
+    Query::parse(text).map_err(|error| Refused::from(Failure::from(engine::Error::from(error))))
+}
+
+/// All of a body, unless it is too long: then no more of it is read.
+pub async fn read(mut body: Body, bytes_max: usize) -> std::result::Result<Vec<u8>, Refused> {
+    let mut text = Vec::new();
+    let told = HttpBody::size_hint(&body).lower();
+    let mut fits = usize::try_from(told).is_ok_and(|told| told <= bytes_max);
+    while fits && let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            Refused::new(StatusCode::BAD_REQUEST, format!("the body cannot be read: {error}"))
+        })?;
+        let Ok(data) = frame.into_data() else { continue };
+        fits = data.len() <= bytes_max - text.len();
+        if fits {
+            text.extend_from_slice(&data);
+        }
+    }
+    if fits {
+        return Ok(text);
+    }
+    let message = format!("the body has more than {bytes_max} bytes, which is the limit");
+    Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, message))
+}
+
+/// Runs work that computes or reads files away from the threads that serve connections.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let result = tokio::task::spawn_blocking(work).await;
+    result
+        .unwrap_or_else(|_| Err(Failure::new(Kind::Internal, "the request failed by a defect of the server")))
+}

@@ -1,0 +1,174 @@
+//! Keeps the record of a train up to date while it runs: stage, progress, time of each stage; and hears who wants it to end.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use engine::{Observer, TrainReport};
+use events::json::Object;
+use events::{EngineInstance, Json, Registry};
+
+use super::report::real;
+use super::turn::is_asked_to_stop;
+use crate::clock;
+
+/// How old a record may become.
+const SAVE: Duration = Duration::from_secs(1);
+/// How often a wish to stop is looked for.
+const LOOK: Duration = Duration::from_millis(100);
+
+pub(super) struct Recorder<'a> {
+    inner: &'a dyn Observer,
+    registry: &'a dyn Registry,
+    state: Mutex<State>,
+    stop: PathBuf,
+    run: String,
+    is_cancelled: AtomicBool,
+}
+
+struct State {
+    record: EngineInstance,
+    stage: Option<Stage>,
+    /// (name, seconds) of those that ended.
+    stages: Vec<(String, f64)>,
+    saved: Instant,
+}
+
+struct Stage {
+    name: String,
+    began: Instant,
+    done: u64,
+    total: u64,
+}
+
+impl<'a> Recorder<'a> {
+    /// Of the run that `record` describes. Tells `inner` everything, too.
+    pub(super) fn new(
+        record: EngineInstance,
+        registry: &'a dyn Registry,
+        stop: PathBuf,
+        inner: &'a dyn Observer,
+    ) -> Self {
+        let run = record.id.clone();
+        let state = State { record, stage: None, stages: Vec::new(), saved: Instant::now() };
+        Self { inner, registry, state: Mutex::new(state), stop, run, is_cancelled: AtomicBool::new(false) }
+    }
+
+    /// Runs `work`, and meanwhile writes the record and looks for a wish to stop, in a thread of its own: whoever reads
+    /// events must not write to the store.
+    pub(super) fn during<T>(&self, work: impl FnOnce() -> T) -> T {
+        let ended = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let watch = scope.spawn(|| {
+                while !ended.load(Ordering::Acquire) {
+                    self.look();
+                    thread::park_timeout(LOOK);
+                }
+            });
+            let _end = End { ended: &ended, watch: watch.thread().clone() };
+            work()
+        })
+    }
+
+    fn look(&self) {
+        let heard = !self.is_cancelled() && is_asked_to_stop(&self.stop, &self.run);
+        if heard {
+            self.is_cancelled.store(true, Ordering::Relaxed);
+        }
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if heard || state.saved.elapsed() >= SAVE {
+            state.saved = Instant::now();
+            let mut described = state.described();
+            if self.is_cancelled() {
+                described.push("cancelling", true);
+            }
+            state.record.report = described.to_string();
+            let record = state.record.clone();
+            drop(state);
+            // What is not written now is written the next time; the end tells what is wrong with the store.
+            let _ = self.registry.put_instance(&record);
+        }
+    }
+
+    /// Time of each stage, in order. Ends the last.
+    pub(super) fn stages(&self) -> Json {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.end_stage();
+        state.stages_described()
+    }
+
+    /// Did somebody ask for this run to end?
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.is_cancelled.load(Ordering::Relaxed)
+    }
+}
+
+/// Ends the watch, also if the work panics.
+struct End<'a> {
+    ended: &'a AtomicBool,
+    watch: Thread,
+}
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Release);
+        self.watch.unpark();
+    }
+}
+
+impl State {
+    fn end_stage(&mut self) {
+        if let Some(stage) = self.stage.take() {
+            self.stages.push((stage.name, stage.began.elapsed().as_secs_f64()));
+        }
+    }
+
+    fn described(&self) -> Object {
+        let mut described = Object::new();
+        if let Some(stage) = &self.stage {
+            described.push("stage", stage.name.as_str());
+            described.push("done", stage.done);
+            described.push("total", stage.total);
+        }
+        described.with("stages", self.stages_described()).with("seenMs", clock::now_ms())
+    }
+
+    fn stages_described(&self) -> Json {
+        let stage = |(name, seconds): &(String, f64)| {
+            Json::from(Object::new().with("name", name.as_str()).with("seconds", real(*seconds)))
+        };
+        Json::Array(self.stages.iter().map(stage).collect())
+    }
+}
+
+impl Observer for Recorder<'_> {
+    fn stage(&self, name: &str, total: u64) {
+        self.inner.stage(name, total);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.end_stage();
+        state.stage = Some(Stage { name: name.to_owned(), began: Instant::now(), done: 0, total });
+        // Written at the next look.
+        if let Some(old) = Instant::now().checked_sub(SAVE) {
+            state.saved = old;
+        }
+    }
+
+    fn progress(&self, done: u64) {
+        self.inner.progress(done);
+        // Whoever counts does not wait.
+        let Ok(mut state) = self.state.try_lock() else { return };
+        if let Some(stage) = &mut state.stage {
+            stage.done = stage.done.max(done);
+        }
+    }
+
+    fn preflight(&self, report: &TrainReport) {
+        self.inner.preflight(report);
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.inner.is_stopped() || self.is_cancelled()
+    }
+}

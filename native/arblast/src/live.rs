@@ -1,0 +1,281 @@
+//! What answers now: the current generation together with what has become of its items, followed by a thread beside the queries.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use engine::{EngineConfig, LiveItems};
+use events::{EventStore, Kind, Scope};
+use model::{ItemChanges, View};
+use stores::Generation;
+
+use crate::failure::{Failure, Result};
+use crate::serving::Models;
+
+/// How often is looked for changes: they are to be visible within a second.
+const INTERVAL: Duration = Duration::from_millis(200);
+/// Looking takes at most one part in so many of the time, however much changes.
+const PAUSE_RATIO: u32 = 4;
+
+/// One generation and the changes of its items up to a moment. A query holds one from beginning to end.
+pub struct Served {
+    /// The model.
+    pub generation: Arc<Generation>,
+    changes: Arc<ItemChanges>,
+}
+
+impl Served {
+    /// What a search reads.
+    pub fn view(&self) -> View<'_> {
+        View::new(&self.generation.model, &self.changes)
+    }
+}
+
+/// Keeps what is served up to date until it is dropped.
+pub struct Live(Arc<Shared>);
+
+struct Shared {
+    served: RwLock<Arc<Served>>,
+    stopped: Mutex<bool>,
+    stop: Condvar,
+}
+
+impl Live {
+    /// Catches up, and follows from then on. A store that cannot be read is told on standard error and asked again; until
+    /// then items are as they were trained.
+    ///
+    /// # Errors
+    /// There is no thread to be had.
+    pub fn open(
+        models: Arc<Models>,
+        config: EngineConfig,
+        events: Arc<dyn EventStore>,
+        scope: Scope,
+    ) -> Result<Self> {
+        let generation = models.current();
+        let items = items_of(&generation, &config, &events, scope);
+        let mut follower = Follower { models, config, events, scope, generation, items, failing: false };
+        follower.tick();
+        let shared = Arc::new(Shared {
+            served: RwLock::new(follower.served()),
+            stopped: Mutex::default(),
+            stop: Condvar::new(),
+        });
+        let live = Self(Arc::clone(&shared));
+        let thread = std::thread::Builder::new().name("item changes".to_owned());
+        thread
+            .spawn(move || shared.follow(&mut follower))
+            .map_err(|error| Failure::io("cannot start a thread that follows changes of items", &error))?;
+        Ok(live)
+    }
+
+    /// What answers now.
+    pub fn served(&self) -> Arc<Served> {
+        Arc::clone(&self.0.served.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Drop for Live {
+    /// The thread ends when it is done with what it is at.
+    fn drop(&mut self) {
+        *self.0.stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.0.stop.notify_all();
+    }
+}
+
+impl Shared {
+    fn follow(&self, follower: &mut Follower) {
+        let mut pause = INTERVAL;
+        while !self.stopped_within(pause) {
+            let began = Instant::now();
+            if follower.tick() {
+                *self.served.write().unwrap_or_else(PoisonError::into_inner) = follower.served();
+            }
+            pause = INTERVAL.max(began.elapsed() * PAUSE_RATIO);
+        }
+    }
+
+    fn stopped_within(&self, pause: Duration) -> bool {
+        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.stop.wait_timeout_while(stopped, pause, |stopped| !*stopped);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// The changes of a generation's items, from its training on.
+fn items_of(
+    generation: &Generation,
+    config: &EngineConfig,
+    events: &Arc<dyn EventStore>,
+    scope: Scope,
+) -> LiveItems {
+    LiveItems::new(config.clone(), Arc::clone(events), scope, generation.info.trained.position)
+}
+
+struct Follower {
+    models: Arc<Models>,
+    config: EngineConfig,
+    events: Arc<dyn EventStore>,
+    scope: Scope,
+    generation: Arc<Generation>,
+    /// Of `generation`.
+    items: LiveItems,
+    /// The last look failed, and that was told.
+    failing: bool,
+}
+
+impl Follower {
+    fn served(&self) -> Arc<Served> {
+        Arc::new(Served {
+            generation: Arc::clone(&self.generation),
+            changes: Arc::clone(self.items.changes()),
+        })
+    }
+
+    /// Looks for a new generation and for changes; gives whether there is something new to serve.
+    fn tick(&mut self) -> bool {
+        let looked = catch_unwind(AssertUnwindSafe(|| self.look()));
+        let looked = looked.unwrap_or_else(|_| {
+            Err(Failure::new(Kind::Internal, "a defect of the program; please report it"))
+        });
+        match &looked {
+            Err(failure) if !self.failing => eprintln!(
+                "[WARN] [Live$] changes of items cannot be read: {failure}; answers go on with what was read before"
+            ),
+            Ok(_) if self.failing => eprintln!("[INFO] [Live$] changes of items are read again"),
+            _ => {}
+        }
+        self.failing = looked.is_err();
+        looked.unwrap_or(false)
+    }
+
+    /// A new generation waits until the changes since its training are known: what was set must not come undone.
+    fn look(&mut self) -> Result<bool> {
+        let generation = self.models.current();
+        if generation.number == self.generation.number {
+            return Ok(self.items.advance(&self.generation.model)?);
+        }
+        let mut items = items_of(&generation, &self.config, &self.events, self.scope);
+        items.advance(&generation.model)?;
+        (self.generation, self.items) = (generation, items);
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use events::{
+        Changes, Error, Event, EventFilter, EventTime, EventVersion, MemoryStore, Position, Visit,
+        VisitEntity,
+    };
+    use model::{Dictionary, Model, ModelParts};
+    use stores::ModelInfo;
+
+    use super::*;
+
+    const SCOPE: Scope = Scope { app: 1, channel: None };
+
+    /// A store that does not tell of changes while it is out of order.
+    #[derive(Default)]
+    struct Moody {
+        store: MemoryStore,
+        out_of_order: AtomicBool,
+    }
+
+    impl EventStore for Moody {
+        fn changes(&self, scope: Scope, since: Position, visit: VisitEntity<'_>) -> events::Result<Changes> {
+            if self.out_of_order.load(Ordering::Relaxed) {
+                return Err(Error::new(Kind::Unavailable, "out of order"));
+            }
+            self.store.changes(scope, since, visit)
+        }
+        fn init(&self, scope: Scope) -> events::Result<()> {
+            self.store.init(scope)
+        }
+        fn remove(&self, scope: Scope) -> events::Result<()> {
+            self.store.remove(scope)
+        }
+        fn append(&self, scope: Scope, events: &[Event]) -> events::Result<Vec<String>> {
+            self.store.append(scope, events)
+        }
+        fn get(&self, scope: Scope, id: &str) -> events::Result<Option<Event>> {
+            self.store.get(scope, id)
+        }
+        fn delete(&self, scope: Scope, id: &str) -> events::Result<bool> {
+            self.store.delete(scope, id)
+        }
+        fn delete_entity(&self, scope: Scope, kind: &str, id: &str) -> events::Result<u64> {
+            self.store.delete_entity(scope, kind, id)
+        }
+        fn replace(&self, scope: Scope, old: &[EventVersion], new: &[Event]) -> events::Result<bool> {
+            self.store.replace(scope, old, new)
+        }
+        fn find(&self, scope: Scope, filter: &EventFilter, visit: Visit<'_>) -> events::Result<()> {
+            self.store.find(scope, filter, visit)
+        }
+        fn scan(&self, scope: Scope, visit: Visit<'_>) -> events::Result<()> {
+            self.store.scan(scope, visit)
+        }
+        fn count(&self, scope: Scope) -> events::Result<u64> {
+            self.store.count(scope)
+        }
+    }
+
+    fn set(store: &Moody, item: &str) {
+        let json = format!(r#"{{"event":"$set","entityType":"item","entityId":"{item}","properties":{{}}}}"#);
+        store.append(SCOPE, &[Event::parse(json.as_bytes(), EventTime::utc(0)).unwrap()]).unwrap();
+    }
+
+    fn empty_model() -> Models {
+        let parts = ModelParts {
+            items: Dictionary::default(),
+            indicators: Vec::new(),
+            properties: Vec::new(),
+            rankings: Vec::new(),
+            documents: Vec::new(),
+            users: 0,
+        };
+        let mut bytes = Vec::new();
+        model::write(&parts, &mut bytes).unwrap();
+        let model = Model::from_bytes(bytes).unwrap();
+        Models::Pinned(Arc::new(Generation { number: 1, info: ModelInfo::default(), model }))
+    }
+
+    fn config() -> EngineConfig {
+        let text = r#"{"id":"default","engineFactory":"com.actionml.RecommendationEngine","datasource":{"params":{"appName":"a","eventNames":["buy"]}},
+            "algorithms":[{"name":"ur","params":{"appName":"a","indexName":"a","typeName":"a","eventNames":["buy"]}}]}"#;
+        EngineConfig::parse(text.as_bytes(), engine::Leniency::Lenient, &|_| None).unwrap().0
+    }
+
+    fn soon(what: &str, holds: impl Fn() -> bool) {
+        let began = Instant::now();
+        while !holds() {
+            assert!(began.elapsed() < Duration::from_secs(20), "{what}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn a_store_out_of_order_is_asked_again_and_the_thread_ends_with_its_owner() {
+        let store = Arc::new(Moody::default());
+        store.init(SCOPE).unwrap();
+        set(&store, "before");
+        store.out_of_order.store(true, Ordering::Relaxed);
+        let events = Arc::<Moody>::clone(&store);
+        let live = Live::open(Arc::new(empty_model()), config(), events, SCOPE).unwrap();
+        let knows = |item: &str| live.served().view().find(item).is_some();
+        assert!(!knows("before"), "it serves what was trained");
+        store.out_of_order.store(false, Ordering::Relaxed);
+        soon("what was there is read", || knows("before"));
+        let held = live.served();
+        set(&store, "after");
+        soon("what comes is read", || knows("after"));
+        assert_eq!(held.view().find("after"), None, "a query sees one state");
+        store.out_of_order.store(true, Ordering::Relaxed);
+        soon("what is known stays", || knows("before") && knows("after"));
+        drop((live, held));
+        soon("the thread ends", || Arc::strong_count(&store) == 1);
+    }
+}

@@ -1,0 +1,223 @@
+//! Engines, their events, queries and trains through HTTP, as clients of Harness use them.
+
+use std::fs::{File, OpenOptions};
+
+use events::Json;
+
+use crate::program::{Program, at, text};
+use crate::queries_client::{Answer, Client, send, until};
+use crate::server::Server;
+
+/// An engine of Harness; its data are its own.
+const UR: &str = r#"{"engineId":"ur","engineFactory":"com.actionml.engines.ur.UREngine",
+  "algorithm":{"indicators":[{"name":"buy","aliases":["purchase"]},{"name":"view"}],"num":NUM}}"#;
+
+fn engine(num: u32) -> String {
+    UR.replace("NUM", &num.to_string())
+}
+
+fn trained() -> Program {
+    let program = Program::new();
+    program.sample_shop();
+    program.ok(&["train"]);
+    program
+}
+
+fn event(name: &str, user: &str, item: &str, seconds: u32) -> String {
+    format!(
+        r#"{{"event":"{name}","entityType":"user","entityId":"{user}","targetEntityId":"{item}","eventTime":"2026-01-02T03:{:02}:{:02}+01:00"}}"#,
+        seconds / 60,
+        seconds % 60
+    )
+}
+
+/// Sends what 24 users of two groups buy.
+fn fill(client: &mut Client) {
+    for user in 0..24_u32 {
+        for item in (0..5).filter(|item| (user / 2 + item) % 3 > 0) {
+            let name = if item == 0 { "purchase" } else { "buy" };
+            let event = event(name, &format!("u{user}"), &format!("g{}-{item}", user % 2), user * 5 + item);
+            let answer = client.send("POST", "/engines/ur/events", "", event.as_bytes());
+            assert_eq!(answer.status, 201, "{answer:?}");
+        }
+    }
+}
+
+fn train(port: u16) -> Answer {
+    let begun = send(port, "POST", "/engines/ur/jobs", "");
+    assert_eq!(begun.status, 202, "{begun:?}");
+    let path = begun.header("location").unwrap().to_owned();
+    until("the train ends", || {
+        let job = send(port, "GET", &path, "");
+        (text(&job.json(), "status") != "executing").then_some(job)
+    })
+}
+
+#[test]
+fn an_engine_lives_from_its_creation_to_its_end() {
+    let program = trained();
+    let server = Server::start(&program, &[]);
+    let port = server.port;
+    let created = send(port, "POST", "/engines", &engine(3));
+    assert_eq!((created.status, text(&created.json(), "engineId")), (201, "ur"), "{created:?}");
+    assert_eq!(send(port, "POST", "/engines", &engine(3)).status, 409);
+    assert_eq!(send(port, "POST", "/engines", &engine(3).replace("\"ur\"", "\"shop\"")).status, 409);
+    let list = send(port, "GET", "/engines", "").json();
+    let shown: Vec<_> =
+        list.as_array().unwrap().iter().map(|one| (text(one, "engineId"), text(one, "status"))).collect();
+    assert_eq!(shown, [("shop", "ready"), ("ur", "untrained")]);
+    let untrained = send(port, "POST", "/engines/ur/queries", "{}");
+    assert_eq!((untrained.status, untrained.header("retry-after")), (503, Some("1")), "{untrained:?}");
+    assert!(text(&untrained.json(), "message").contains("no model yet"), "{untrained:?}");
+    let failed = train(port).json();
+    assert_eq!(text(&failed, "status"), "failed");
+    assert!(text(&failed, "reason").contains("no primary events"), "{failed}");
+
+    let mut client = Client::new(port);
+    fill(&mut client);
+    let done = train(port).json();
+    assert_eq!((text(&done, "status"), at(&done, "generation").as_i64()), ("successful", Some(1)), "{done}");
+    let query = r#"{"user":"u0","indicatorNames":["buy"],"rules":[]}"#;
+    let answer = client.send("POST", "/engines/ur/queries", "", query.as_bytes());
+    assert_eq!((answer.status, answer.header("x-arblast-generation")), (200, Some("1")), "{answer:?}");
+    let json = answer.json();
+    let result = at(&json, "result").as_array().unwrap();
+    assert!(!result.is_empty() && result.len() <= 3, "{json}");
+    assert!(text(&json, "result.0.item").starts_with("g0-"), "{json}");
+    let about = send(port, "GET", "/engines/ur", "").json();
+    assert_eq!((text(&about, "status"), text(&about, "lastJob.status")), ("ready", "successful"));
+    assert_eq!(text(&about, "config.engineId"), "ur");
+
+    // Another file, also for a server that starts later.
+    assert_eq!(send(port, "PUT", "/engines/ur", &engine(1)).status, 200);
+    let count = |port| {
+        at(&send(port, "POST", "/engines/ur/queries", "{}").json(), "result").as_array().unwrap().len()
+    };
+    assert_eq!(count(port), 1);
+    assert_eq!(count(Server::start(&program, &[]).port), 1);
+    assert_eq!(send(port, "PUT", "/engines/ur", &engine(1).replace("\"ur\"", "\"x\"")).status, 400);
+    assert_eq!(send(port, "PUT", "/engines/none", &engine(1).replace("\"ur\"", "\"none\"")).status, 404);
+    assert_eq!(send(port, "PUT", "/engines/shop", "{}").status, 409);
+    assert_eq!(send(port, "DELETE", "/engines/ur", "").status, 200);
+    assert_eq!(send(port, "DELETE", "/engines/ur", "").status, 404);
+    assert_eq!(send(port, "POST", "/engines/ur/queries", "{}").status, 404);
+}
+
+#[test]
+fn events_of_an_engine_are_stored_refused_or_said_not_to_be_stored() {
+    let program = trained();
+    let server = Server::start(&program, &[]);
+    let port = server.port;
+    assert_eq!(send(port, "POST", "/engines", &engine(3)).status, 201);
+    let time = r#""eventTime":"2026-01-02T03:04:05Z""#;
+    let special = |name: &str, kind: &str, rest: &str| {
+        format!(r#"{{"event":"{name}","entityType":"{kind}","entityId":"x",{time}{rest}}}"#)
+    };
+    let cases = [
+        (event("buy", "a", "i1", 1), 201, "processed"),
+        (event("purchase", "a", "i2", 2), 201, "processed"),
+        (
+            special("$set", "item", r#","properties":{"categories":["c"],"price":2.5,"new":true}"#),
+            201,
+            "processed",
+        ),
+        (special("$unset", "item", r#","properties":{"price":null}"#), 201, "processed"),
+        (special("$delete", "item", ""), 201, "processed"),
+        (special("$delete", "user", ""), 201, "deleted"),
+        (special("$set", "user", r#","properties":{"age":7}"#), 501, "not supported"),
+        (special("$unset", "user", r#","properties":{"age":7}"#), 200, "Not stored"),
+        (event("wink", "a", "i1", 3), 200, "Not stored"),
+        (special("buy", "user", ""), 200, "Not stored"),
+        (event("buy", "a", "i1", 4).replace("+01:00", ""), 400, "eventTime"),
+        (
+            r#"{"event":"buy","entityType":"user","entityId":"a","targetEntityId":"i"}"#.to_owned(),
+            400,
+            "eventTime",
+        ),
+        (event("", "a", "i1", 4), 400, "event"),
+        ("[]".to_owned(), 400, "object"),
+        ("{".to_owned(), 400, "JSON"),
+    ];
+    let mut client = Client::new(port);
+    for (method, (body, status, word)) in ["POST", "PUT"].iter().cycle().zip(&cases) {
+        let answer = client.send(method, "/engines/ur/events", "", body.as_bytes());
+        assert_eq!(answer.status, *status, "{body}: {answer:?}");
+        assert!(answer.body.contains(word), "{body}: {answer:?}");
+    }
+    assert_eq!(send(port, "POST", "/engines/none/events", &cases[0].0).status, 404);
+
+    let of_user =
+        |parameters: &str| send(port, "GET", &format!("/engines/ur/entities/a{parameters}"), "").json();
+    let targets = |json: &Json| -> Vec<String> {
+        json.as_array().unwrap().iter().map(|event| text(event, "targetEntityId").to_owned()).collect()
+    };
+    let all = of_user("");
+    assert_eq!(targets(&all), ["i2", "i1"], "newest first: {all}");
+    assert_eq!(text(&all, "0.targetEntityType"), "item");
+    assert_eq!(targets(&of_user("?num=1")), ["i2"]);
+    assert_eq!(targets(&of_user("?num=1&from=1")), ["i1"]);
+    assert_eq!(send(port, "GET", "/engines/ur/entities/a?num=x", "").status, 400);
+    assert_eq!(send(port, "GET", "/engines/ur/entities/a?num=99999", "").status, 400);
+    let id = text(&all, "0.eventId");
+    assert_eq!(send(port, "GET", &format!("/engines/ur/events/{id}"), "").json(), *at(&all, "0"));
+    assert_eq!(send(port, "GET", "/engines/ur/events/none", "").status, 404);
+    let deleted = send(port, "DELETE", "/engines/ur/entities/a", "");
+    assert_eq!((deleted.status, deleted.body.as_str()), (200, r#"{"comment":"All data deleted"}"#));
+    assert_eq!(of_user(""), Json::Array(Vec::new()));
+}
+
+#[test]
+fn a_key_of_the_app_may_write_its_events_from_anywhere() {
+    let program = trained();
+    program.ok(&["app", "new", "other", "--access-key", "foreign"]);
+    let server = Server::start(&program, &["--server-key", "s"]);
+    let port = server.port;
+    assert_eq!(send(port, "POST", "/engines?accessKey=s", &engine(3)).status, 201);
+    program.ok(&["accesskey", "new", "ur", "buy", "--key", "own"]);
+    let post = |name: &str, key: &str| {
+        send(port, "POST", &format!("/engines/ur/events?accessKey={key}"), &event(name, "a", "i", 1)).status
+    };
+    assert_eq!(post("buy", "own"), 201);
+    assert_eq!(post("view", "own"), 403);
+    assert_eq!(post("buy", "foreign"), 401);
+    assert_eq!(post("buy", "s"), 201);
+    assert_eq!(send(port, "POST", "/engines/ur/events", &event("buy", "a", "i", 1)).status, 401);
+    assert_eq!(send(port, "GET", "/engines/ur/jobs?accessKey=own", "").status, 401);
+}
+
+/// The lock that a publication takes: whoever holds it keeps a train from its end.
+fn hold_publications(program: &Program) -> File {
+    let models = program.home().join("models");
+    let found = std::fs::read_dir(models).unwrap().map(|entry| entry.unwrap().path().join("LOCK"));
+    let path = found.into_iter().find(|path| path.exists()).unwrap();
+    let file = OpenOptions::new().write(true).open(path).unwrap();
+    file.lock().unwrap();
+    file
+}
+
+#[test]
+fn one_train_at_a_time_and_a_killed_one_has_failed() {
+    let program = trained();
+    let server = Server::start(&program, &[]);
+    let (port, jobs) = (server.port, "/engines/shop/jobs");
+    let held = hold_publications(&program);
+    let mut child = program.start(&["train", "--batch", "doomed"]);
+    let path = until("the train of another process is seen at its last stage", || {
+        let all = send(port, "GET", jobs, "").json();
+        let newest = &all.as_array().unwrap()[0];
+        (newest.get("stage").and_then(Json::as_str) == Some("publish"))
+            .then(|| format!("{jobs}/{}", text(newest, "jobId")))
+    });
+    assert_eq!(send(port, "POST", jobs, "").status, 409);
+    assert!(program.refused(75, &["train"]).contains("another train"), "by the command, too");
+    assert_eq!(text(&send(port, "GET", &path, "").json(), "status"), "executing");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    drop(held);
+    let dead = send(port, "GET", &path, "").json();
+    assert_eq!((text(&dead, "status"), text(&dead, "batch")), ("failed", "doomed"), "{dead}");
+    assert!(text(&dead, "reason").contains("process ended"), "{dead}");
+    program.ok(&["train"]);
+    let newest = send(port, "GET", jobs, "").json();
+    assert_eq!(text(&newest, "0.status"), "successful");
+}

@@ -1,0 +1,71 @@
+//! `/entities/…`: properties, export and erasure of one entity.
+
+use crate::events_client::{EventServer, buy, shop};
+use crate::program::{number, text};
+
+const POST: &str = "/events.json?accessKey=key";
+
+#[test]
+fn properties_are_folded() {
+    let program = shop();
+    let server = EventServer::start(&program, &[]);
+    let special = |name: &str, id: &str, day: u32, properties: &str| {
+        format!(
+            r#"{{"event":"{name}","entityType":"item","entityId":"{id}","eventTime":"2020-01-0{day}T00:00:00Z","properties":{properties}}}"#
+        )
+    };
+    for event in [
+        special("$set", "a/b", 3, r#"{"x":2}"#),
+        special("$set", "a/b", 1, r#"{"x":1,"y":[1],"z":1}"#),
+        special("$unset", "a/b", 2, r#"{"z":null}"#),
+        special("$set", "gone", 1, r#"{"x":1}"#),
+        special("$delete", "gone", 2, "{}"),
+        special("$set", "bare", 1, "{}"),
+    ] {
+        server.stored(POST, &event);
+    }
+    server.stored(POST, &buy("bought", "a/b"));
+    let properties = |id: &str| server.get(&format!("/entities/item/{id}.json?accessKey=key"));
+    assert_eq!(
+        properties("a%2Fb").body,
+        r#"{"entityType":"item","entityId":"a/b","properties":{"x":2,"y":[1]},"firstUpdated":"2020-01-01T00:00:00.000Z","lastUpdated":"2020-01-03T00:00:00.000Z"}"#
+    );
+    assert_eq!(properties("bare").status, 200);
+    for absent in ["gone", "none", "%zz"] {
+        assert_eq!(properties(absent).refusal(), (404, "Not Found".to_owned()), "{absent}");
+    }
+    assert_eq!(server.get("/entities/user/bought.json?accessKey=key").status, 404, "it has no properties");
+    for path in ["/entities/item/x", "/entities/item/.json", "/entities//x.json"] {
+        assert_eq!(server.get(&format!("{path}?accessKey=key")).status, 404, "{path}");
+    }
+}
+
+#[test]
+fn one_person_is_handed_over_and_erased() {
+    let program = shop();
+    program.ok(&["app", "channel-new", "shop", "web"]);
+    let server = EventServer::start(&program, &[]);
+    for (channel, user) in [("", "ann"), ("", "bob"), ("", "ann"), ("&channel=web", "ann")] {
+        server.stored(&format!("{POST}{channel}"), &buy(user, "i"));
+    }
+    server.stored(POST, r#"{"event":"follow","entityType":"user","entityId":"bob","targetEntityType":"user","targetEntityId":"ann"}"#);
+    let export =
+        |channel: &str| server.found(&format!("/entities/user/ann/events.json?accessKey=key{channel}"));
+    assert_eq!((export(""), export("&channel=web")), (2, 1));
+    let own = "/events.json?accessKey=key&entityType=user&entityId=ann";
+    let (by_export, by_filter) =
+        (server.get("/entities/user/ann/events.json?accessKey=key"), server.get(own));
+    assert_eq!(by_export.body, by_filter.body);
+    let erased = server.delete("/entities/user/ann.json?accessKey=key");
+    assert_eq!((erased.status, number(&erased.json(), "deleted")), (200, 2));
+    assert_eq!((export(""), export("&channel=web")), (0, 1));
+    assert_eq!(server.get("/entities/user/ann/events.json?accessKey=key").body, "[]");
+    let again = server.delete("/entities/user/ann.json?accessKey=key");
+    assert_eq!((again.status, number(&again.json(), "deleted")), (200, 0));
+    let left = server.get("/events.json?accessKey=key").json();
+    assert_eq!((text(&left, "0.entityId"), text(&left, "1.targetEntityId")), ("bob", "ann"));
+    assert_eq!(
+        server.told("[Audit]").matches("[Audit] deleted 2 events of entity \"user\" \"ann\"").count(),
+        1
+    );
+}

@@ -1,0 +1,100 @@
+//! HTTPS.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
+use tokio_rustls::rustls::crypto::ring::default_provider;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, Stream};
+
+use crate::operation::{Deployed, trained, wait_for};
+use crate::program::{Program, http};
+
+/// Writes a new certificate and its key.
+fn certify(program: &Program) -> CertificateDer<'static> {
+    let CertifiedKey { cert, signing_key }: CertifiedKey<KeyPair> =
+        generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    program.write("cert.pem", &cert.pem());
+    program.write("key.pem", &signing_key.serialize_pem());
+    cert.der().clone()
+}
+
+/// `GET /health` by a client that trusts this certificate only.
+fn health(port: u16, trusted: &CertificateDer<'static>) -> std::io::Result<String> {
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted.clone()).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let mut session = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
+    let mut socket = TcpStream::connect(("127.0.0.1", port))?;
+    let mut stream = Stream::new(&mut session, &mut socket);
+    stream.write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+#[test]
+fn https_serves_and_takes_a_new_certificate() {
+    let program = trained();
+    let first = certify(&program);
+    program
+        .write("home/arblast.json", r#"{"tlsCertificateFile": "../cert.pem", "tlsKeyFile": "../key.pem"}"#);
+    let server = Deployed::start(&program, &[], &[]);
+    assert!(server.url.starts_with("https://127.0.0.1:"), "{}", server.url);
+    assert!(health(server.port, &first).unwrap().starts_with("HTTP/1.1 200"));
+    let second = certify(&program);
+    assert!(wait_for(|| health(server.port, &second).ok()).unwrap().starts_with("HTTP/1.1 200"));
+    assert!(health(server.port, &first).is_err());
+    // A key of another certificate: nothing changes.
+    program.write("key.pem", &KeyPair::generate().unwrap().serialize_pem());
+    server.signal("HUP");
+    let line = server.logs(&["ERROR", "the certificate of before stays in use"]);
+    assert!(line.contains("key.pem"), "{line}");
+    assert!(health(server.port, &second).is_ok());
+    let third = certify(&program);
+    server.signal("HUP");
+    assert!(wait_for(|| health(server.port, &third).ok()).is_some());
+}
+
+#[test]
+fn plain_http_gets_no_answer_from_https_and_the_server_goes_on() {
+    let program = trained();
+    let certificate = certify(&program);
+    let tls = [
+        "--set",
+        "tlsCertificateFile=cert.pem",
+        "--set",
+        "tlsKeyFile=key.pem",
+        "--set",
+        "headerSecondsMax=1",
+    ];
+    let server = Deployed::start(&program, &tls, &[]);
+    assert_eq!(http(server.port, "GET", "/health", ""), None);
+    let mut silent = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+    let closed = wait_for(|| silent.read(&mut [0; 16]).ok().filter(|read| *read == 0));
+    assert!(closed.is_some(), "a handshake that does not begin is given up");
+    assert!(health(server.port, &certificate).is_ok());
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_refused_at_the_start() {
+    let program = trained();
+    certify(&program);
+    program.write("empty.pem", "");
+    let refused = |certificate: &str, key: &str| {
+        let certificate = format!("tlsCertificateFile={certificate}");
+        let key = format!("tlsKeyFile={key}");
+        program.refused(1, &["deploy", "--port", "0", "--set", &certificate, "--set", &key])
+    };
+    assert!(refused("none.pem", "key.pem").contains("tlsCertificateFile none.pem"));
+    assert!(refused("empty.pem", "key.pem").contains("there is no certificate in it"));
+    assert!(refused("cert.pem", "cert.pem").contains("tlsKeyFile cert.pem"));
+    program.write("key.pem", &KeyPair::generate().unwrap().serialize_pem());
+    assert!(refused("cert.pem", "key.pem").contains("tlsCertificateFile cert.pem with tlsKeyFile key.pem"));
+}
