@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -14,7 +15,7 @@ use super::context::EngineFile;
 use super::undeploy::{self, Running};
 use super::{Context, config, servers};
 use crate::failure::{Failure, Result};
-use crate::http::{self, Engines, FailureLog, Front, Limits, QueryServer, Target};
+use crate::http::{self, Engines, FailureLog, Front, Ingest, Limits, QueryServer, Target};
 use crate::serving::Serving;
 use crate::settings::Settings;
 
@@ -129,7 +130,8 @@ pub fn run(args: Args, context: Context) -> Result<()> {
     let runtime = servers::runtime()?;
     let ended = runtime.block_on(async {
         let own = args.of_queries(&settings, console)?;
-        let server = query_server(own, args.engine_instance_id, &context, storage)?;
+        let ingest = servers::ingest(&storage, &settings)?;
+        let server = query_server(own, args.engine_instance_id, &context, storage, ingest)?;
         let port = Port { settings: &settings, console };
         let front =
             Front::new("queries", port.listen(server.serving().config()).await?, &settings, &metrics)?;
@@ -197,8 +199,9 @@ pub(super) fn query_server(
     instance: Option<String>,
     context: &Context,
     storage: Storage,
+    ingest: Arc<Ingest>,
 ) -> Result<QueryServer> {
-    let engines = Engines::open(storage.clone(), context.home()?.join("engines"));
+    let engines = Engines::open(storage.clone(), ingest, context.home()?.join("engines"));
     let context = context.clone();
     let load = move || {
         let engine = context.engine()?;

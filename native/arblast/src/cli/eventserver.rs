@@ -47,7 +47,8 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     ];
     let settings = config::settings(context, &args.options, &own)?;
     let (_log, metrics) = servers::observe(&settings);
-    let server = servers::event_server(&context.storage()?, &settings)?;
+    let storage = context.storage()?;
+    let server = servers::event_server(&storage, servers::ingest(&storage, &settings)?, &settings)?;
     servers::runtime()?.block_on(async {
         let front = Front::new("events", servers::listen_for_events(&settings)?, &settings, &metrics)?;
         let url = front.url()?;

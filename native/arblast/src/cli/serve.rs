@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use super::{Context, config, deploy, eventserver, servers};
 use crate::failure::Result;
-use crate::http::{self, Front, QueryServer};
+use crate::http::{self, EventServer, Front, Ingest, QueryServer};
 use crate::observe::metrics::Metrics;
 use crate::settings::Settings;
 
@@ -55,7 +55,9 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let (_log, metrics) = servers::observe(&settings);
     // A mistake in the engine file should be seen now, not after the first train.
     context.engine()?;
-    let both = Both { context, settings: &settings, metrics: &metrics, storage: context.storage()? };
+    let storage = context.storage()?;
+    let ingest = servers::ingest(&storage, &settings)?;
+    let both = Both { context, settings: &settings, metrics: &metrics, storage, ingest };
     let runtime = servers::runtime()?;
     let ended = runtime.block_on(async {
         if settings.event_server == settings.query_server && settings.event_server.port() != 0 {
@@ -93,6 +95,7 @@ struct Both<'a> {
     settings: &'a Settings,
     metrics: &'a Arc<Metrics>,
     storage: Storage,
+    ingest: Arc<Ingest>,
 }
 
 impl Both<'_> {
@@ -115,7 +118,7 @@ impl Both<'_> {
             self.events(found, || http::notify("READY=1")).await?;
         }
         let Some(server) = first.transpose()? else { return Ok(()) };
-        let events = Arc::new(servers::event_server(&self.storage, self.settings)?);
+        let events = Arc::new(self.event_server()?);
         let mut front = self.front_for_queries(&server).await?;
         events.equip(&mut front);
         let url = front.url()?;
@@ -127,7 +130,7 @@ impl Both<'_> {
     }
 
     async fn events(&self, ended: impl Future<Output = ()> + Send, ready: impl FnOnce()) -> Result<()> {
-        let server = servers::event_server(&self.storage, self.settings)?;
+        let server = self.event_server()?;
         let listener = servers::listen_for_events(self.settings)?;
         let front = Front::new("events", listener, self.settings, self.metrics)?;
         let url = front.url()?;
@@ -136,6 +139,10 @@ impl Both<'_> {
             ready();
         };
         server.run(front, ended, told).await
+    }
+
+    fn event_server(&self) -> Result<EventServer> {
+        servers::event_server(&self.storage, Arc::clone(&self.ingest), self.settings)
     }
 
     async fn queries_from_the_first_model_on(&self) -> Result<()> {
@@ -174,7 +181,8 @@ impl Both<'_> {
     /// `None` if the engine has no model, or its app is not there yet.
     fn query_server(&self) -> Result<Option<QueryServer>> {
         let own = deploy::of_queries(self.settings);
-        match deploy::query_server(own, None, self.context, self.storage.clone()) {
+        let (storage, ingest) = (self.storage.clone(), Arc::clone(&self.ingest));
+        match deploy::query_server(own, None, self.context, storage, ingest) {
             Ok(server) => Ok(Some(server)),
             Err(failure) if failure.kind() == Kind::NotFound => Ok(None),
             Err(failure) => Err(failure),

@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use events::Kind;
+use stores::Storage;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
 use crate::failure::{Failure, Result};
-use crate::http::{self, EventServer};
+use crate::http::{self, EventServer, Ingest};
 use crate::observe::log::Log;
 use crate::observe::metrics::Metrics;
 use crate::settings::Settings;
@@ -30,13 +31,18 @@ pub fn runtime() -> Result<Runtime> {
         .map_err(|error| Failure::io("cannot start threads", &error))
 }
 
+/// What makes events durable: one for all servers of the process, so that they share commits and a limit.
+pub fn ingest(storage: &Storage, settings: &Settings) -> Result<Arc<Ingest>> {
+    Ingest::start(Arc::clone(&storage.events), settings.events.queued_events_max).map(Arc::new)
+}
+
 /// The event server as the settings want it.
-pub fn event_server(storage: &stores::Storage, settings: &Settings) -> Result<EventServer> {
+pub fn event_server(storage: &Storage, ingest: Arc<Ingest>, settings: &Settings) -> Result<EventServer> {
     let connectors = match &settings.webhooks_file {
         Some(path) => Connectors::with_mappings(path)?,
         None => Connectors::builtin(),
     };
-    EventServer::new(storage, settings.events, connectors)
+    Ok(EventServer::new(storage, ingest, settings.events, connectors))
 }
 
 /// Listens for an event server.

@@ -3,6 +3,7 @@
 mod engines;
 mod events;
 mod front;
+mod ingest;
 mod outbox;
 mod page;
 mod queries;
@@ -15,6 +16,7 @@ use std::net::SocketAddr;
 pub use self::events::EventServer;
 pub use engines::Engines;
 pub use front::{Front, listen, notify, serve};
+pub use ingest::Ingest;
 pub use outbox::Target;
 pub use queries::{FailureLog, Limits, QueryServer, Settings};
 

@@ -185,6 +185,44 @@ fn a_key_of_the_app_may_write_its_events_from_anywhere() {
     assert_eq!(send(port, "GET", "/engines/ur/jobs?accessKey=own", "").status, 401);
 }
 
+#[test]
+fn events_of_an_engine_are_stored_together_and_refused_if_too_many_wait() {
+    let program = trained();
+    let server = Server::start(&program, &["--set", "queuedEventsMax=2"]);
+    let port = server.port;
+    assert_eq!(send(port, "POST", "/engines", &engine(3)).status, 201);
+    let mut stored = 0;
+    let mut round = 0;
+    until("the queue is full once", || {
+        round += 1;
+        let answers: Vec<Answer> = std::thread::scope(|scope| {
+            let one = |c: u32| {
+                let mut client = Client::new(port);
+                let event = |n: u32| event("buy", &format!("u{round}-{c}"), &format!("i{n}"), n);
+                let post = |n| client.send("POST", "/engines/ur/events", "", event(n).as_bytes());
+                (0..20).map(post).collect::<Vec<_>>()
+            };
+            let clients: Vec<_> = (0..16).map(|c| scope.spawn(move || one(c))).collect();
+            clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
+        });
+        for answer in &answers {
+            assert!([201, 429].contains(&answer.status), "{answer:?}");
+            assert_eq!(answer.status == 429, answer.header("retry-after") == Some("1"), "{answer:?}");
+        }
+        stored += answers.iter().filter(|answer| answer.status == 201).count();
+        answers.iter().any(|answer| answer.status == 429).then_some(())
+    });
+    let metrics = send(port, "GET", "/metrics", "").body;
+    let counted = |name: &str| -> usize {
+        let line = metrics.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{metrics}"));
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    assert_eq!(counted("arblast_events_stored_total "), stored);
+    assert!(counted("arblast_events_commits_total ") <= stored, "{metrics}");
+    assert!(counted("arblast_ingest_refused_total ") > 0, "{metrics}");
+    assert_eq!(program.targets("ur").len(), stored, "what was acknowledged is there, and nothing else");
+}
+
 /// The lock that a publication takes: whoever holds it keeps a train from its end.
 fn hold_publications(program: &Program) -> File {
     let models = program.home().join("models");

@@ -102,6 +102,12 @@ fn one_port_serves_both() {
     assert_eq!(post(port, "/events.json?accessKey=key", EVENT).0, 201);
     let (status, answer) = http(port, "POST", "/queries.json", r#"{"num":1}"#).unwrap();
     assert!(status == 200 && answer.contains("\"item\""), "{answer}");
+    let harness = EVENT.replace("{", r#"{"eventTime":"2026-01-02T03:04:05Z","#);
+    let (status, stored) = http(port, "POST", "/engines/shop/events", &harness).unwrap();
+    assert!(status == 201 && stored.contains("eventId"), "{stored}");
+    let (_, metrics) = http(port, "GET", "/metrics", "").unwrap();
+    let counted = "arblast_events_stored_total 3";
+    assert!(metrics.lines().any(|line| line == counted), "both ways in share what stores: {metrics}");
     assert_eq!(http(port, "GET", "/stats.json?accessKey=key", "").unwrap().0, 404);
     let id = both.child.id().to_string();
     assert!(Command::new("kill").args(["-s", "TERM", &id]).status().unwrap().success());

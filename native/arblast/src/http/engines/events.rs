@@ -14,6 +14,7 @@ use events::{Entity, Event, EventFilter, EventTime, Json, MAX_EVENT_BYTES};
 use super::{Admin, Answered, Engine, Server, comment};
 use crate::clock;
 use crate::failure::{Failure, Result};
+use crate::http::ingest::stored;
 use crate::http::queries::{QueryServer, Sender, blocking, parameter, read};
 use crate::http::refused::Refused;
 use crate::http::reply;
@@ -74,16 +75,25 @@ pub(super) async fn add(State(server): Server, Path(id): Path<String>, request: 
             Ok(comment(StatusCode::CREATED, "All events of the user are deleted."))
         }
         Fate::Stored => {
-            let stored = blocking(move || {
-                let scope = engine.scope(server.storage())?;
-                Ok(server.storage().events.append(scope, &[event])?)
-            });
+            let id = store(server, engine, event).await?;
             let described =
                 Object::new().with("comment", "Event processed successfully.").with("stored", true);
-            let id = stored.await?.pop().unwrap_or_default();
             Ok(reply::json(StatusCode::CREATED, described.with("eventId", id).to_string()))
         }
     }
+}
+
+/// Makes an event durable, together with those that arrive meanwhile, and gives its id. 429 if too many wait.
+async fn store(
+    server: Arc<QueryServer>,
+    engine: Engine,
+    event: Event,
+) -> std::result::Result<String, Refused> {
+    let keeper = Arc::clone(&server);
+    let scope = blocking(move || engine.scope(keeper.storage())).await?;
+    let answer = server.engines().ingest().submit(scope, vec![event])?.await;
+    let ids = stored(answer).map_err(Failure::from)?;
+    Ok(ids.into_iter().next().unwrap_or_default())
 }
 
 /// An event of Harness: `eventTime` is required, with its offset, and targets are items.

@@ -23,7 +23,7 @@ use stores::Storage;
 
 use super::queries::{QueryServer, blocking, read};
 use super::refused::Refused;
-use super::reply;
+use super::{Ingest, reply};
 use crate::failure::{Failure, Result};
 use crate::jobs::Background;
 use crate::serving::Serving;
@@ -34,19 +34,25 @@ const ENGINE_BYTES_MAX: usize = 1 << 20;
 /// The engines of a home, and the trains that run for them here.
 pub struct Engines {
     storage: Storage,
+    ingest: Arc<Ingest>,
     catalogue: Catalogue,
     trains: Background,
 }
 
 impl Engines {
-    /// The engines kept in `directory`, which need not exist.
-    pub fn open(storage: Storage, directory: PathBuf) -> Self {
-        Self { storage, catalogue: Catalogue::open(directory), trains: Background::default() }
+    /// The engines kept in `directory`, which need not exist; `ingest` stores their events.
+    pub fn open(storage: Storage, ingest: Arc<Ingest>, directory: PathBuf) -> Self {
+        Self { storage, ingest, catalogue: Catalogue::open(directory), trains: Background::default() }
     }
 
     /// Follows changed engine files. Beside the queries.
     pub fn refresh(&self) {
         self.catalogue.refresh();
+    }
+
+    /// What makes their events durable.
+    pub fn ingest(&self) -> &Arc<Ingest> {
+        &self.ingest
     }
 
     /// Stops the trains.

@@ -5,12 +5,11 @@ use std::sync::atomic::Ordering;
 use axum::http::StatusCode;
 use events::json::JsonError;
 use events::{Event, OnUnknown};
-use tokio::sync::oneshot;
 
 use super::EventServer;
 use super::auth::Caller;
-use super::ingest::{Answer, Full, unanswered};
 use super::refusal::Refusal;
+use crate::http::ingest::stored;
 
 impl EventServer {
     /// The event, if this caller may store it. 400: it is invalid or not declared; 403: not in the key's list.
@@ -47,8 +46,7 @@ impl EventServer {
 
     /// Makes events durable and gives their ids. 429 if too many wait already.
     pub async fn store(&self, caller: &Caller, events: Vec<Event>) -> Result<Vec<String>, Refusal> {
-        let answer = self.ingest.submit(caller.scope, events).map_err(|Full| queue_full())?;
-        stored(answer.await)
+        Ok(stored(self.ingest.submit(caller.scope, events)?.await)?)
     }
 
     /// Remarks that a client sent what is JSON by tolerance only.
@@ -57,13 +55,4 @@ impl EventServer {
             self.notes.lenient(caller.client, &what);
         }
     }
-}
-
-/// What the store answered, or that it did not.
-pub fn stored(answer: Result<Answer, oneshot::error::RecvError>) -> Result<Vec<String>, Refusal> {
-    Ok(answer.unwrap_or_else(|_| Err(unanswered()))?)
-}
-
-pub fn queue_full() -> Refusal {
-    Refusal::saturated("too many events wait to be stored")
 }

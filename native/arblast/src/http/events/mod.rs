@@ -7,7 +7,6 @@ mod directory;
 mod entities;
 mod find;
 mod gzip;
-mod ingest;
 mod intake;
 mod lines;
 mod ndjson;
@@ -20,7 +19,6 @@ mod stream;
 mod webhooks;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -31,14 +29,12 @@ use events::EventStore;
 use stores::Storage;
 use tokio::sync::Semaphore;
 
-use super::{Front, reply, serve, termination};
+use super::{Front, Ingest, reply, serve, termination};
 use crate::failure::{Failure, Result};
-use crate::observe::metrics::Metrics;
 use crate::settings::EventLimits;
 use crate::webhooks::Connectors;
 use body::Budget;
 use directory::Directory;
-use ingest::Ingest;
 use notes::Notes;
 use refusal::Refusal;
 use stats::Statistics;
@@ -50,7 +46,7 @@ const OPENAPI: &str = include_str!("openapi.json");
 pub struct EventServer {
     store: Arc<dyn EventStore>,
     directory: Directory,
-    ingest: Ingest,
+    ingest: Arc<Ingest>,
     budget: Arc<Budget>,
     uploads: Arc<Semaphore>,
     reads: Arc<Semaphore>,
@@ -63,12 +59,17 @@ pub struct EventServer {
 type Server = State<Arc<EventServer>>;
 
 impl EventServer {
-    /// Of what is in `storage`. Starts the threads that make events durable.
-    pub fn new(storage: &Storage, settings: EventLimits, connectors: Connectors) -> Result<Self> {
-        Ok(Self {
+    /// Of what is in `storage`; `ingest` makes events durable there.
+    pub fn new(
+        storage: &Storage,
+        ingest: Arc<Ingest>,
+        settings: EventLimits,
+        connectors: Connectors,
+    ) -> Self {
+        Self {
             store: Arc::clone(&storage.events),
             directory: Directory::new(Arc::clone(&storage.registry)),
-            ingest: Ingest::start(Arc::clone(&storage.events), settings.queued_events_max)?,
+            ingest,
             budget: Arc::new(Budget::new(settings.buffered_bytes_max)),
             uploads: Arc::new(Semaphore::new(settings.uploads_max)),
             reads: Arc::new(Semaphore::new(settings.reads_max)),
@@ -76,7 +77,7 @@ impl EventServer {
             notes: Notes::default(),
             connectors,
             settings,
-        })
+        }
     }
 
     /// Answers requests until the process is asked to end, or `ended` resolves. `ready` is called when that would be heard.
@@ -104,39 +105,7 @@ impl EventServer {
         front.allow_streaming("/events.ndjson");
         let server = Arc::clone(self);
         front.ready_when(move || server.directory.check());
-        let metrics = front.metrics();
-        self.count(metrics, "arblast_events_stored_total", "Events made durable.", |of| &of.stored);
-        self.count(metrics, "arblast_events_commits_total", "Calls of the store that stored them.", |of| {
-            &of.commits
-        });
-        self.count(metrics, "arblast_events_invalid_total", "Events refused as invalid.", |of| &of.invalid);
-        self.count(metrics, "arblast_events_forbidden_total", "Events that the key may not write.", |of| {
-            &of.forbidden
-        });
-        self.count(metrics, "arblast_events_failed_total", "Events that the store failed to take.", |of| {
-            &of.failed
-        });
-        self.count(
-            metrics,
-            "arblast_ingest_refused_total",
-            "Requests refused as the queue was full.",
-            |of| &of.saturated,
-        );
-        let queued = Arc::clone(self);
-        #[expect(clippy::cast_precision_loss, reason = "the queue is short")]
-        let queued = move || queued.ingest.counters().queued.load(Ordering::Relaxed) as f64;
-        metrics.gauge("arblast_ingest_queued_events", "Events that wait to become durable.", &[], queued);
-    }
-
-    fn count(
-        self: &Arc<Self>,
-        metrics: &Metrics,
-        name: &str,
-        help: &str,
-        of: impl Fn(&ingest::Counters) -> &AtomicU64 + Send + Sync + 'static,
-    ) {
-        let server = Arc::clone(self);
-        metrics.counted(name, help, &[], move || of(server.ingest.counters()).load(Ordering::Relaxed));
+        self.ingest.equip(front.metrics());
     }
 
     /// The routes, without what every server has: limits of connections, logs, CORS.

@@ -19,13 +19,12 @@ use tokio::time::timeout;
 
 use super::auth::{Caller, Right};
 use super::gzip::{Inflater, STEP_BYTES};
-use super::ingest::Answer;
-use super::intake::{queue_full, stored};
 use super::lines::{Line, Lines};
 use super::refusal::Refusal;
 use super::stats::Label;
 use super::{EventServer, Server, blocking, body};
 use crate::clock;
+use crate::http::ingest::{Answer, Full, stored};
 use crate::http::reply;
 
 /// Pieces of the body that wait for the thread.
@@ -61,7 +60,7 @@ pub async fn post(State(server): Server, request: Request) -> Result<Response, R
     let permit = Arc::clone(&server.uploads).try_acquire_owned();
     let permit = permit.map_err(|_| Refusal::saturated("too many streams of events at the same time"))?;
     if server.ingest.is_saturated() {
-        return Err(queue_full());
+        return Err(Full.into());
     }
     let (sender, pieces) = channel(PIECES_MAX);
     let upload = Upload::new(Arc::clone(&server), caller);

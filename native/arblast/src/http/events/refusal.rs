@@ -6,6 +6,7 @@ use events::Kind;
 
 use super::notes;
 use crate::failure::Failure;
+use crate::http::ingest::Full;
 use crate::http::reply;
 
 /// An answer that is no success.
@@ -49,6 +50,12 @@ impl Refusal {
     /// The server has more to do than it takes.
     pub fn saturated(what: &str) -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, format!("{what}; try again later"))
+    }
+}
+
+impl From<Full> for Refusal {
+    fn from(full: Full) -> Self {
+        Self::saturated(&full.to_string())
     }
 }
 

@@ -15,6 +15,7 @@ use stores::Storage;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+use super::super::Ingest;
 use super::{Engines, Limits, QueryServer, Settings};
 use crate::jobs::TrainJob;
 use crate::serving::Serving;
@@ -156,7 +157,8 @@ impl Shop {
     fn serve(self, settings: Settings) -> Served {
         let runtime = Runtime::new().unwrap();
         let storage = self.storage.clone();
-        let engines = Engines::open(storage.clone(), self.home.path().join("engines"));
+        let ingest = Arc::new(Ingest::start(Arc::clone(&storage.events), 100).unwrap());
+        let engines = Engines::open(storage.clone(), ingest, self.home.path().join("engines"));
         let load =
             Box::new(move || Ok(Serving::open(&storage, config(), None)?.described_by(ENGINE.to_owned())));
         let port = runtime.block_on(async {

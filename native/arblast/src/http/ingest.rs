@@ -5,6 +5,7 @@
 //! order of arrival.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -14,6 +15,7 @@ use events::{Error, Event, EventStore, Kind, Scope};
 use tokio::sync::oneshot;
 
 use crate::failure::{Failure, Result};
+use crate::observe::metrics::Metrics;
 
 /// Threads that store: scopes that are stored at the same time.
 const COMMITTERS: usize = 4;
@@ -23,7 +25,7 @@ const GROUP_EVENTS_MAX: usize = 8192;
 
 /// Numbers for the operator, since the start.
 #[derive(Debug, Default)]
-pub(crate) struct Counters {
+pub struct Counters {
     /// Events stored.
     pub stored: AtomicU64,
     /// Calls of the store that stored them.
@@ -52,6 +54,12 @@ pub type Answer = events::Result<Vec<String>>;
 /// There are too many events in the queue.
 #[derive(Debug)]
 pub struct Full;
+
+impl fmt::Display for Full {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("too many events wait to be stored")
+    }
+}
 
 struct Shared {
     store: Arc<dyn EventStore>,
@@ -131,8 +139,31 @@ impl Ingest {
         self.shared.queue().events > self.shared.events_max / 2
     }
 
+    /// Numbers for the operator.
     pub fn counters(&self) -> &Counters {
         &self.shared.counters
+    }
+
+    /// Registers the metrics; servers that share this may each do so.
+    pub fn equip(&self, metrics: &Metrics) {
+        /// Name, help, what is read.
+        type Counted = (&'static str, &'static str, fn(&Counters) -> &AtomicU64);
+        const COUNTED: [Counted; 6] = [
+            ("arblast_events_stored_total", "Events made durable.", |of| &of.stored),
+            ("arblast_events_commits_total", "Calls of the store that stored them.", |of| &of.commits),
+            ("arblast_events_invalid_total", "Events refused as invalid.", |of| &of.invalid),
+            ("arblast_events_forbidden_total", "Events that the key may not write.", |of| &of.forbidden),
+            ("arblast_events_failed_total", "Events that the store failed to take.", |of| &of.failed),
+            ("arblast_ingest_refused_total", "Requests refused as the queue was full.", |of| &of.saturated),
+        ];
+        for (name, help, of) in COUNTED {
+            let shared = Arc::clone(&self.shared);
+            metrics.counted(name, help, &[], move || of(&shared.counters).load(Ordering::Relaxed));
+        }
+        let shared = Arc::clone(&self.shared);
+        #[expect(clippy::cast_precision_loss, reason = "the queue is short")]
+        let queued = move || shared.counters.queued.load(Ordering::Relaxed) as f64;
+        metrics.gauge("arblast_ingest_queued_events", "Events that wait to become durable.", &[], queued);
     }
 }
 
@@ -147,9 +178,9 @@ impl Drop for Ingest {
     }
 }
 
-/// The error of a request whose answer got lost.
-pub fn unanswered() -> Error {
-    Error::new(Kind::Internal, "a commit ended without an answer")
+/// What the store answered, or that it did not.
+pub fn stored(answer: std::result::Result<Answer, oneshot::error::RecvError>) -> Answer {
+    answer.unwrap_or_else(|_| Err(Error::new(Kind::Internal, "a commit ended without an answer")))
 }
 
 impl Shared {
