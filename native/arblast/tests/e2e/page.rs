@@ -380,6 +380,23 @@ if (root.scrollWidth > root.clientWidth) lacks.push(`${root.scrollWidth} pixels 
 return lacks;"#;
 
 #[test]
+fn with_a_key_the_page_asks_for_it_and_keeps_it() {
+    let program = trained();
+    let server = Server::start(&program, &["--query-key", "qu3ry"]);
+    let browser = Browser::open();
+    browser.go(&format!("http://127.0.0.1:{}/", server.port));
+    browser.wait("!document.querySelector('#key-label').hidden");
+    assert!(browser.script("return document.querySelector('#strength figure')").is_null());
+    browser.fill("#key", "qu3ry");
+    browser.wait(
+        "document.querySelector('#strength figure') && document.querySelector('#rankings button.link')",
+    );
+    browser.click("#rankings button.link");
+    browser.wait("document.querySelector('.results')");
+    assert_eq!(browser.script("return document.querySelector('#key').value").as_str(), Some("qu3ry"));
+}
+
+#[test]
 fn anybody_can_read_it_on_any_screen_by_day_and_night() {
     let program = trained();
     program.ok(&["train", "--batch", "nightly"]);

@@ -150,6 +150,14 @@ fn keys_open_and_close() {
         ("POST", "/batch/queries.json", String::new(), 401),
         ("POST", "/engines/shop/queries", String::new(), 401),
         ("POST", "/engines/shop/queries", bearer("qu3ry"), 200),
+        ("GET", "/status.json", String::new(), 401),
+        ("GET", "/status.json", bearer("s3rver"), 401),
+        ("GET", "/status.json", bearer("qu3ry"), 200),
+        ("GET", "/status.json?accessKey=qu3ry", String::new(), 200),
+        ("GET", "/", "Accept: text/html\r\n".to_owned(), 200),
+        ("GET", "/page.js", String::new(), 200),
+        ("GET", "/health", String::new(), 200),
+        ("GET", "/ready", String::new(), 200),
         ("GET", "/engines", String::new(), 401),
         ("GET", "/engines?accessKey=s3rver", String::new(), 200),
         ("GET", "/engines", bearer("qu3ry"), 401),
@@ -164,6 +172,12 @@ fn keys_open_and_close() {
         assert_eq!(answer.status, status, "{method} {path}: {answer:?}");
         assert!(!answer.body.contains("s3rver") && !answer.body.contains("qu3ry"), "{answer:?}");
     }
+    // What the server is known by is no secret: `undeploy` and `deploy` ask for it. What it does is.
+    let about = |headers: &str| Client::new(server.port).send("GET", "/", headers, b"").json();
+    let (stranger, known) = (about(""), about(&bearer("qu3ry")));
+    assert_eq!((text(&stranger, "app"), text(&stranger, "variant")), ("shop", "shop"), "{stranger}");
+    assert!(stranger.get("model").is_none() && stranger.get("requestCount").is_none(), "{stranger}");
+    assert!(known.get("model").is_some() && known.get("requestCount").is_some(), "{known}");
     let port = server.port.to_string();
     let undeploy = ["undeploy", "--ip", "127.0.0.1", "--port", &port];
     assert!(program.refused(1, &undeploy).contains("refuses to stop"));

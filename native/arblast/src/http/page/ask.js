@@ -14,7 +14,9 @@ export function playground() {
   /** An item; a click asks for what is similar. */
   function similar(item) {
     const look = () => {
+      const key = $('key').value;
       form.reset();
+      $('key').value = key;
       $('item').value = item;
       form.requestSubmit();
       $('ask').scrollIntoView();

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError};
 
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use events::json::Object;
@@ -32,6 +32,13 @@ impl QueryServer {
     /// May the sender of a request control the server?
     pub fn may_control(&self, peer: SocketAddr, uri: &Uri, headers: &HeaderMap) -> Result<(), Refused> {
         Sender { peer, uri, headers }.may_control(self.settings.server_key.as_deref())
+    }
+
+    /// May the sender of a request ask, and see what is known of the engine?
+    pub fn may_ask(&self, request: &Request) -> Result<(), Refused> {
+        let peer = crate::http::peer(request.extensions());
+        let sender = Sender { peer, uri: request.uri(), headers: request.headers() };
+        sender.may_ask(self.settings.query_key.as_deref())
     }
 }
 

@@ -261,11 +261,8 @@ pub async fn admitted(
     request: Request,
     bytes_max: usize,
 ) -> std::result::Result<Vec<u8>, Refused> {
-    let (parts, body) = request.into_parts();
-    let peer = super::peer(&parts.extensions);
-    let sender = Sender { peer, uri: &parts.uri, headers: &parts.headers };
-    sender.may_ask(server.settings.query_key.as_deref())?;
-    read(body, bytes_max).await
+    server.may_ask(&request)?;
+    read(request.into_body(), bytes_max).await
 }
 
 /// A query from its text.

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use events::json::{Number, Object};
 use events::{EventTime, Json};
@@ -19,8 +19,8 @@ use events::{EventTime, Json};
 pub(super) use kept::Kept;
 use recent::Recent;
 
-use super::{QueryServer, Server, blocking, reply};
-use crate::failure::Result;
+use super::{QueryServer, Refused, Server, blocking, reply};
+use crate::failure::Failure;
 use crate::http::page;
 use crate::identity::VERSION;
 
@@ -76,10 +76,20 @@ fn seconds(micros: u64) -> Json {
 }
 
 impl QueryServer {
-    fn described(&self) -> Result<Object> {
+    /// What it is and for which engine: enough to be known by, for everybody.
+    fn introduced(&self) -> Object {
         let serving = self.serving();
-        let current = serving.current();
         let config = serving.config();
+        Object::new()
+            .with("status", "alive")
+            .with("server", "arblast query server")
+            .with("version", VERSION)
+            .with("app", config.app_name.as_str())
+            .with("variant", config.variant.as_str())
+    }
+
+    fn described(&self) -> Result<Object, Failure> {
+        let current = self.serving().current();
         let counts = current.model.counts();
         let model = Object::new()
             .with("generation", current.number)
@@ -87,18 +97,14 @@ impl QueryServer {
             .with("items", counts.items)
             .with("users", counts.users)
             .with("correlators", counts.correlators);
-        let alive = Object::new()
-            .with("status", "alive")
-            .with("server", "arblast query server")
-            .with("version", VERSION)
-            .with("app", config.app_name.as_str())
-            .with("variant", config.variant.as_str())
+        let alive = self
+            .introduced()
             .with("startTime", EventTime::utc(self.started_ms).to_string())
             .with("model", model);
         Ok(alive.into_iter().chain(self.statistics.described()).collect())
     }
 
-    fn report(self: &Arc<Self>) -> Result<Object> {
+    fn report(self: &Arc<Self>) -> Result<Object, Failure> {
         let serving = self.serving();
         let current = serving.current();
         let mut model = report::model(&current);
@@ -117,21 +123,25 @@ impl QueryServer {
     }
 }
 
-/// The page for a browser, a few members for anybody else.
-pub(super) async fn status(State(server): Server, headers: HeaderMap) -> Response {
-    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+/// The page for a browser, a few members for anybody else: without the key those that the server is known by.
+pub(super) async fn status(State(server): Server, request: Request) -> Response {
+    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     if accept.is_some_and(|accept| accept.contains("text/html")) {
         return page::html();
+    }
+    if server.may_ask(&request).is_err() {
+        return answered(Ok(server.introduced()));
     }
     answered(blocking(move || server.described()).await)
 }
 
 /// All that the page shows.
-pub(super) async fn report(State(server): Server) -> Response {
-    answered(blocking(move || server.report()).await)
+pub(super) async fn report(State(server): Server, request: Request) -> Result<Response, Refused> {
+    server.may_ask(&request)?;
+    Ok(answered(blocking(move || server.report()).await))
 }
 
-fn answered(described: Result<Object>) -> Response {
+fn answered(described: Result<Object, Failure>) -> Response {
     let mut response = match described {
         Ok(described) => reply::json(StatusCode::OK, described.to_string()),
         Err(failure) => failure.into_response(),
