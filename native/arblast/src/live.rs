@@ -29,6 +29,11 @@ impl Served {
     pub fn view(&self) -> View<'_> {
         View::new(&self.generation.model, &self.changes)
     }
+
+    /// Number of items that changed since the model was trained.
+    pub fn changed_items(&self) -> usize {
+        self.changes.len()
+    }
 }
 
 /// Keeps what is served up to date until it is dropped.

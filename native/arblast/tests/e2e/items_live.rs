@@ -68,6 +68,15 @@ impl Shop {
         }
     }
 
+    /// Items that changed since the train: as the status and as the metrics have it.
+    fn changed(&self) -> (i64, String) {
+        let get = |path| http(self.port, "GET", path, "").unwrap().1;
+        let status = json::parse(get("/status.json").as_bytes()).unwrap();
+        let metrics = get("/metrics");
+        let line = metrics.lines().find_map(|line| line.strip_prefix("arblast_model_changed_items "));
+        (number(&status, "model.changedItems"), line.unwrap_or(&metrics).to_owned())
+    }
+
     fn generation(&self) -> i64 {
         let (_, health) = http(self.port, "GET", "/health", "").unwrap();
         number(&json::parse(health.as_bytes()).unwrap(), "generation")
@@ -91,12 +100,14 @@ fn what_is_set_on_items_is_visible_within_a_second() {
     let mut shop = Shop::open();
     let [first, second]: [String; 2] = shop.items("{\"num\": 2}").try_into().unwrap();
     assert_eq!(shop.items(SALE), [""; 0]);
+    assert_eq!(shop.changed(), (0, "0".to_owned()), "what was trained is no change");
 
     shop.set(&[
         ("$set", &second, LATE, r#"{"sale": "yes"}"#),
         ("$set", &first, LATE, r#"{"sale": ["yes"]}"#),
     ]);
     shop.soon(SALE, &[&first, &second]);
+    assert_eq!(shop.changed(), (2, "2".to_owned()));
     assert_eq!(text(&shop.ask(SALE), "itemScores.1.properties.sale"), "yes", "resultProps are those of now");
 
     let new = format!(r#"{{"sale": "yes", {OPEN}}}"#);

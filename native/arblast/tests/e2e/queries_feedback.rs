@@ -12,7 +12,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::program::{Program, at, text};
-use crate::queries_client::{PATIENCE, send};
+use crate::queries_client::{PATIENCE, send, until};
 use crate::server::Server;
 
 /// What was posted: path and body.
@@ -146,6 +146,17 @@ fn failures_are_posted_and_an_absent_event_server_harms_nobody() {
         let answer = send(server.port, "POST", "/queries.json", "{}");
         assert_eq!((answer.status, text(&answer.json(), "prId").len()), (200, 64));
     }
+    until("all posts are counted", || {
+        let metrics = send(server.port, "GET", "/metrics", "").body;
+        let counts = |kind: &str, outcome: &str, count: u32| {
+            let line =
+                format!(r#"arblast_feedback_posts_total{{kind="{kind}",outcome="{outcome}"}} {count}"#);
+            metrics.lines().any(|found| found == line)
+        };
+        let sent = counts("failure", "sent", 1) && counts("failure", "failed", 0);
+        let lost = counts("prediction", "failed", 50) && counts("prediction", "sent", 0);
+        (sent && lost && counts("prediction", "dropped", 0)).then_some(())
+    });
     let port = server.port.to_string();
     program.ok(&["undeploy", "--ip", "127.0.0.1", "--port", &port]);
     assert_eq!(server.ended(), Some(0));

@@ -7,7 +7,7 @@ use events::EventTime;
 use events::json::{Object, write_string};
 
 use super::{Answer, Refused};
-use crate::http::outbox::{Outbox, Target};
+use crate::http::outbox::{Counts, Outbox, Target};
 use crate::serving::Serving;
 
 /// Where failures are posted, and what their text begins with.
@@ -39,8 +39,7 @@ impl Feedback {
     }
 
     /// Counts of posted predictions, and of posted failures.
-    #[expect(dead_code, reason = "for the metrics")]
-    pub(super) fn counts(&self) -> [Option<crate::http::outbox::Counts>; 2] {
+    pub(super) fn counts(&self) -> [Option<Counts>; 2] {
         [
             self.predictions.as_ref().map(Outbox::counts),
             self.failures.as_ref().map(|(outbox, _)| outbox.counts()),

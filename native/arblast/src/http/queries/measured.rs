@@ -9,6 +9,7 @@ use super::QueryServer;
 use crate::clock;
 use crate::failure::Failure;
 use crate::http::Front;
+use crate::http::outbox::Counts;
 
 impl QueryServer {
     /// Registers the metrics of queries and of the model that answers.
@@ -45,6 +46,28 @@ impl QueryServer {
         });
         self.engines.ingest().equip(front.metrics());
         self.equip_model(front);
+        self.equip_feedback(front);
+    }
+
+    /// Posts of predictions and of failures, as far as they are wanted.
+    fn equip_feedback(self: &Arc<Self>, front: &Front) {
+        /// What became of a post, and how many did.
+        type Outcome = (&'static str, fn(Counts) -> u64);
+        const OUTCOMES: [Outcome; 3] =
+            [("sent", |of| of.sent), ("failed", |of| of.failed), ("dropped", |of| of.dropped)];
+        for (place, kind) in ["prediction", "failure"].into_iter().enumerate() {
+            if self.feedback.counts()[place].is_none() {
+                continue;
+            }
+            for (outcome, of) in OUTCOMES {
+                let server = Arc::clone(self);
+                let read = move || server.feedback.counts()[place].map_or(0, of);
+                let labels = [("kind", kind), ("outcome", outcome)];
+                let help =
+                    "Posts to other servers: taken, refused or not reached, not tried as too many waited.";
+                front.metrics().counted("arblast_feedback_posts_total", help, &labels, read);
+            }
+        }
     }
 
     fn equip_model(self: &Arc<Self>, front: &Front) {
@@ -58,6 +81,12 @@ impl QueryServer {
         });
         self.model(front, "arblast_model_bytes", "Size of the model.", |of| of.model.counts().bytes);
         self.model(front, "arblast_model_items", "Items of the model.", |of| u64::from(of.model.items()));
+        self.gauge(
+            front,
+            "arblast_model_changed_items",
+            "Items that changed since the model was trained.",
+            |of| of.serving().served().changed_items() as u64,
+        );
         self.model(front, "arblast_model_correlators", "Correlators of the model.", |of| {
             of.model.counts().correlators
         });

@@ -106,12 +106,13 @@ impl QueryServer {
 
     fn report(self: &Arc<Self>) -> Result<Object, Failure> {
         let serving = self.serving();
-        let current = serving.current();
-        let mut model = report::model(&current);
+        let served = serving.served();
+        let current = &served.generation;
+        let mut model = report::model(current).with("changedItems", served.changed_items());
         if let Some(failure) = serving.refused() {
             model.insert("warning", format!("the newest model does not serve: {failure}"));
         }
-        let contents = self.contents(&serving, &current);
+        let contents = self.contents(&serving, current);
         Ok(Object::new()
             .with("status", "alive")
             .with("server", report::server(self.started_ms))
