@@ -60,8 +60,9 @@ impl AckLog {
 }
 
 /// A request under construction and what it holds.
-struct Request {
-    text: Vec<u8>,
+#[derive(Default)]
+pub struct Request {
+    pub text: Vec<u8>,
     body: String,
     /// Ids that the client gave, where the answer will not list any.
     ids: Vec<String>,
@@ -87,7 +88,7 @@ impl Plan {
     async fn work(&self, number: u64, until: Instant) -> Figures {
         let mut figures = Figures::default();
         let mut workload = Workload::new(self.seed, number, self.users, self.items);
-        let mut request = Request { text: Vec::new(), body: String::new(), ids: Vec::new() };
+        let mut request = Request::default();
         let mut connection = None;
         while Instant::now() < until {
             self.build(&mut request, &mut workload);
@@ -124,7 +125,8 @@ impl Plan {
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 
-    fn build(&self, request: &mut Request, workload: &mut Workload) {
+    /// The next request of a connection.
+    pub fn build(&self, request: &mut Request, workload: &mut Workload) {
         let Request { text, body, ids } = request;
         body.clear();
         ids.clear();
@@ -227,13 +229,6 @@ impl Plan {
             Kind::Queries { .. } if body.contains("\"item\":") => figures.good += 1,
             Kind::Queries { .. } => figures.fail("empty answer"),
         }
-    }
-
-    /// One request with one event, whatever the plan's kind is.
-    pub fn build_single(&self, request: &mut Vec<u8>, workload: &mut Workload) {
-        let mut body = String::with_capacity(256);
-        workload.event(None, &mut body);
-        self.write_request(request, "/events.json", "application/json", &body, false);
     }
 
     pub fn acknowledge(&self, ids: &[String]) {

@@ -25,6 +25,8 @@ pub struct Answer {
     pub status: u16,
     /// Did it say when to come again?
     pub retry_after: bool,
+    /// Did it say that the answer lacks something?
+    pub degraded: bool,
     pub body: Vec<u8>,
 }
 
@@ -132,7 +134,7 @@ impl Connection {
 }
 
 /// An answer, whether the connection is kept, and its length; `None` if more must come.
-fn parse(text: &[u8], ended: bool) -> io::Result<Option<(Answer, bool, usize)>> {
+pub fn parse(text: &[u8], ended: bool) -> io::Result<Option<(Answer, bool, usize)>> {
     let Some(head_end) = find(text, b"\r\n\r\n") else { return Ok(None) };
     let head = String::from_utf8_lossy(&text[..head_end]);
     let status = head.get(9..12).and_then(|digits| digits.parse().ok());
@@ -145,6 +147,7 @@ fn parse(text: &[u8], ended: bool) -> io::Result<Option<(Answer, bool, usize)>> 
             "transfer-encoding" => chunked = value.eq_ignore_ascii_case("chunked"),
             "connection" => keep = !value.eq_ignore_ascii_case("close"),
             "retry-after" => answer.retry_after = true,
+            "x-arblast-degraded" => answer.degraded = true,
             _ => {}
         }
     }

@@ -45,10 +45,7 @@ impl Figures {
     /// Rates over `wall`, latencies, errors. `unit` is what [`good`](Self::good) counts, e.g. `events`.
     pub fn describe(mut self, unit: &str, wall: Duration, row: Object) -> Object {
         self.latencies.sort_unstable();
-        let at = |permille: usize| {
-            let last = self.latencies.len().saturating_sub(1);
-            self.latencies.get(last * permille / 1000).copied().unwrap_or_default()
-        };
+        let at = |permille| percentile(&self.latencies, permille);
         let per_second = |count: u64| rounded(count as f64 / wall.as_secs_f64().max(1e-9), 0);
         row.with("seconds", rounded(wall.as_secs_f64(), 2))
             .with("requests", self.latencies.len())
@@ -60,6 +57,11 @@ impl Figures {
             .with("max_us", at(1000))
             .with("errors", self.errors())
     }
+}
+
+/// Of sorted latencies; 0 if there are none.
+pub fn percentile(sorted: &[u32], permille: usize) -> u32 {
+    sorted.get(sorted.len().saturating_sub(1) * permille / 1000).copied().unwrap_or_default()
 }
 
 /// With so many decimals; whole numbers without.
@@ -75,11 +77,21 @@ pub fn rounded(value: f64, decimals: i32) -> Number {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Usage {
     pub cpu_seconds: f64,
-    pub resident_bytes: u64,
+    /// Its own memory.
+    pub anonymous_bytes: u64,
+    /// Pages of files, such as the event store and the model: the system may take them back.
+    pub mapped_bytes: u64,
+    /// Of both together, since it started.
     pub peak_bytes: u64,
 }
 
 impl Usage {
+    /// To the memory of `other` where that is more.
+    pub fn raise(&mut self, other: Self) {
+        self.anonymous_bytes = self.anonymous_bytes.max(other.anonymous_bytes);
+        self.mapped_bytes = self.mapped_bytes.max(other.mapped_bytes);
+    }
+
     /// Of process `id`, `self` for this one; `None` if there is no such process.
     pub fn of(id: &str) -> Option<Self> {
         /// `USER_HZ`, the same on every Linux of today.
@@ -95,7 +107,9 @@ impl Usage {
         };
         Some(Self {
             cpu_seconds: (ticks(11)? + ticks(12)?) / TICKS_PER_SECOND,
-            resident_bytes: bytes("VmRSS:")?,
+            anonymous_bytes: bytes("RssAnon:")?,
+            // Where files are in memory the system counts their pages as shared.
+            mapped_bytes: bytes("RssFile:")? + bytes("RssShmem:")?,
             peak_bytes: bytes("VmHWM:")?,
         })
     }
@@ -129,8 +143,9 @@ impl Meter {
         match Usage::of(id) {
             Some(now) => row
                 .with("server_cpu_s", rounded(now.cpu_seconds - before.cpu_seconds, 2))
-                .with("server_rss_before_mb", megabytes(before.resident_bytes))
-                .with("server_rss_mb", megabytes(now.resident_bytes))
+                .with("server_anonymous_before_mb", megabytes(before.anonymous_bytes))
+                .with("server_anonymous_mb", megabytes(now.anonymous_bytes))
+                .with("server_mapped_mb", megabytes(now.mapped_bytes))
                 .with("server_peak_mb", megabytes(now.peak_bytes)),
             None => row.with("server", "gone"),
         }
@@ -163,7 +178,9 @@ mod tests {
     #[test]
     fn a_process_uses_something() {
         let usage = Usage::of("self").unwrap();
-        assert!(usage.resident_bytes > 1 << 20 && usage.peak_bytes >= usage.resident_bytes);
+        let resident_bytes = usage.anonymous_bytes + usage.mapped_bytes;
+        assert!(usage.anonymous_bytes > 0 && usage.mapped_bytes > 0);
+        assert!(resident_bytes > 1 << 20 && usage.peak_bytes >= resident_bytes / 2);
         assert!(Usage::of("0").is_none());
     }
 }

@@ -7,6 +7,7 @@
 #![allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "figures have four digits")]
 #![allow(clippy::cast_sign_loss, reason = "rates are not negative")]
 
+mod client;
 mod closed;
 mod connection;
 mod figures;
@@ -106,12 +107,22 @@ enum Mode {
         #[arg(long)]
         num: Option<u32>,
     },
-    /// Single events at a fixed rate, whatever the server answers; then looks up what was acknowledged
+    /// Measures the rate that the server sustains, then sends a multiple of it, whatever the server answers; then looks
+    /// up what was acknowledged. Give --server-pid, and hold the server down so that this client can send as much
     Overload {
-        /// Requests per second
-        #[arg(long, default_value_t = 10_000)]
-        rate: u64,
-        /// So many acknowledged events are looked up
+        /// Sends POST /queries.json instead of single events
+        #[arg(long)]
+        queries: bool,
+        /// File of user ids for queries, one per line [default: u0 to u<USERS>]
+        #[arg(long, value_name = "FILE")]
+        user_file: Option<PathBuf>,
+        /// So many times the sustained rate
+        #[arg(long, default_value_t = 10.0)]
+        times: f64,
+        /// How long the sustained rate is measured
+        #[arg(long, default_value_t = 10.0)]
+        sustained_seconds: f64,
+        /// So many acknowledged events are looked up, at random
         #[arg(long, default_value_t = 10_000)]
         verify: usize,
     },
@@ -162,10 +173,13 @@ async fn run(mode: Mode, common: Common) -> bool {
             let users = user_file.map(|path| workload::ids(&path)).unwrap_or_default();
             closed_loop("load queries", "answers", Kind::Queries { users, num }, common, time).await;
         }
-        Mode::Overload { rate, verify } => {
-            let overload = Overload { rate, connections: common.connections, time, verify };
-            let (meter, name) = (Meter::start(common.server_pid), common.name.clone());
-            let row = overload.run(&plan(Kind::Single, common), &meter).await;
+        Mode::Overload { queries, user_file, times, sustained_seconds, verify } => {
+            let users = user_file.map(|path| workload::ids(&path)).unwrap_or_default();
+            let kind = if queries { Kind::Queries { users, num: None } } else { Kind::Single };
+            let sustained_time = Duration::from_secs_f64(sustained_seconds);
+            let (clients, server_pid, name) = (common.connections, common.server_pid, common.name.clone());
+            let overload = Overload { times, sustained_time, clients, time, verify, server_pid };
+            let row = overload.run(&plan(kind, common)).await;
             let good = row.get("missing").and_then(events::Json::as_i64) == Some(0);
             print("load overload", name, row);
             return good;

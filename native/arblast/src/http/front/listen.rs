@@ -2,8 +2,8 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::io::{self, IsTerminal};
-use std::net::SocketAddr;
+use std::io::{self, IsTerminal, Read, Write};
+use std::net::{Shutdown, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -33,8 +33,10 @@ use crate::http::reply;
 use crate::settings::Limits;
 
 const BACKLOG: u32 = 1024;
-/// Connections that are being told that there are too many.
+/// Connections whose clients were told that there are too many, and may still send.
 const REFUSED_MAX: usize = 64;
+/// Of a usual request.
+const REQUEST_BYTES: usize = 8 << 10;
 const REFUSAL_TIME_MAX: Duration = Duration::from_secs(1);
 /// After an error of the system, such as too many open files.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
@@ -214,19 +216,18 @@ impl Shared {
         }
     }
 
-    /// Says why, if that is quick.
-    fn refuse(&self, mut stream: TcpStream) {
+    /// Says why, at once and to all: a new connection has room for so little.
+    fn refuse(&self, stream: TcpStream) {
         self.gate.server.refused.fetch_add(1, Ordering::Relaxed);
-        let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() else { return };
         if self.tls.is_some() {
             return;
         }
+        let Ok(stream) = told(stream) else { return };
+        let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() else { return };
+        let Ok(mut stream) = TcpStream::from_std(stream) else { return };
         tokio::spawn(async move {
             let _permit = permit;
             let _ = timeout(REFUSAL_TIME_MAX, async {
-                stream.write_all(REFUSAL.as_bytes()).await?;
-                stream.shutdown().await?;
-                // To close while the client still sends would take the answer from it.
                 let mut rest = [0; 1024];
                 while stream.read(&mut rest).await? > 0 {}
                 io::Result::Ok(())
@@ -234,6 +235,17 @@ impl Shared {
             .await;
         });
     }
+}
+
+/// Writes the refusal. To close with something unread, or while the client still sends, would take it from the client:
+/// so what is there is read, and who has the time reads the rest.
+fn told(stream: TcpStream) -> io::Result<std::net::TcpStream> {
+    // The runtime would wait until it knows that there is room.
+    let mut stream = stream.into_std()?;
+    stream.write_all(REFUSAL.as_bytes())?;
+    stream.shutdown(Shutdown::Write)?;
+    let _ = stream.read(&mut [0; REQUEST_BYTES]);
+    Ok(stream)
 }
 
 const AMBIGUOUS: &str = "a request must not have both Content-Length and Transfer-Encoding";
