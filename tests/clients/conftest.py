@@ -50,7 +50,7 @@ class Server:
 
     def stop(self):
         self.process.terminate()
-        assert self.process.wait(timeout=30) == 0, "".join(self.log)
+        assert self.process.wait(timeout=120) == 0, "".join(self.log)
 
 
 @pytest.fixture(scope="session")

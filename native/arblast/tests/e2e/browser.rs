@@ -36,7 +36,7 @@ const ARGUMENTS: [&str; 12] = [
 ];
 
 /// Longest wait for anything: the machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 impl Browser {
     pub fn open() -> Self {

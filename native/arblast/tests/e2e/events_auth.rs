@@ -2,6 +2,7 @@
 
 use crate::events_client::{AS_JSON, EventServer, Header, buy, shop};
 use crate::program::{number, text};
+use crate::queries_client::until;
 
 const EVENT: &str = r#"{"event":"buy","entityType":"user","entityId":"u"}"#;
 
@@ -161,11 +162,8 @@ fn keys_expire_rotate_and_vanish() {
     let server = EventServer::start(&program, &[]);
     let find = |key: &str| server.get(&format!("/events.json?accessKey={key}"));
     let wait_for = |key: &str, message: &str| {
-        let asked = std::time::Instant::now();
-        while find(key).refusal() != (401, message.to_owned()) {
-            assert!(asked.elapsed() < std::time::Duration::from_secs(10), "{key} lives on");
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
+        let refused = || (find(key).refusal() == (401, message.to_owned())).then_some(());
+        until(&format!("{key} is refused"), refused);
     };
     wait_for("short", "Invalid accessKey. It has expired.");
     program.ok(&["accesskey", "new", "shop", "view", "--key", "old", "--scope", "read"]);
@@ -216,11 +214,8 @@ fn declared_events_warn_or_reject() {
     let shown = program.json(&["app", "events", "shop"]);
     assert_eq!((text(&shown, "declared.1"), text(&shown, "unknown")), ("view", "reject"));
     declare("warn");
-    let asked = std::time::Instant::now();
-    while server.post(post, &EVENT.replace("buy", "bye")).status != 201 {
-        assert!(asked.elapsed() < std::time::Duration::from_secs(10));
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    let undeclared = || (server.post(post, &EVENT.replace("buy", "bye")).status == 201).then_some(());
+    until("what is not declared is stored", undeclared);
     server.stored(post, &EVENT.replace("buy", "bye"));
     let told = server.told("is not declared");
     assert_eq!(told.matches("is not declared").count(), 1, "{told}");

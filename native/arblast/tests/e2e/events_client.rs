@@ -4,11 +4,11 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::process::Child;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use events::{Json, json};
 
 use crate::program::Program;
+use crate::queries_client::{PATIENCE, until};
 
 /// A running event server.
 pub struct EventServer {
@@ -53,15 +53,15 @@ impl EventServer {
 
     /// What the server has told its operator, once that holds `wanted`.
     pub fn told(&self, wanted: &str) -> String {
-        let asked = Instant::now();
-        loop {
+        self.told_times(wanted, 1)
+    }
+
+    /// The same, once that holds `wanted` so often.
+    pub fn told_times(&self, wanted: &str, count: usize) -> String {
+        until(&format!("the server tells {wanted:?}"), || {
             let text = self.stderr.lock().unwrap().clone();
-            if text.contains(wanted) {
-                return text;
-            }
-            assert!(asked.elapsed() < Duration::from_secs(10), "{wanted} is not in: {text}");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+            (text.matches(wanted).count() >= count).then_some(text)
+        })
     }
 
     pub fn request(&self, method: &str, path: &str, headers: &[Header<'_>], body: &[u8]) -> Answer {
@@ -124,7 +124,7 @@ impl Answer {
 /// One request on a connection of its own. The server may answer before it has read the whole body.
 pub fn exchange(port: u16, method: &str, path: &str, headers: &[Header<'_>], body: &[u8]) -> Option<Answer> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));

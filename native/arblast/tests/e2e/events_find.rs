@@ -4,6 +4,7 @@ use events::Json;
 
 use crate::events_client::{AS_JSON, EventServer, shop};
 use crate::program::text;
+use crate::queries_client::until;
 
 /// Ids of the events that are found.
 fn ids(server: &EventServer, query: &str) -> Vec<String> {
@@ -146,11 +147,9 @@ fn everything_is_streamed() {
         std::io::Write::write_all(&mut stream, request).unwrap();
         std::io::Read::read_exact(&mut stream, &mut [0; 100]).unwrap();
     }
-    let asked = std::time::Instant::now();
-    while server.get("/events.json?accessKey=key").status != 200 {
-        assert!(asked.elapsed() < std::time::Duration::from_secs(20), "reads stay refused");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    let answer = server.request("GET", "/events.json?accessKey=key", &[AS_JSON], b"");
+    let answer = until("reads are answered again", || {
+        let answer = server.request("GET", "/events.json?accessKey=key", &[AS_JSON], b"");
+        (answer.status == 200).then_some(answer)
+    });
     assert_eq!(answer.json().as_array().map(<[Json]>::len), Some(20));
 }

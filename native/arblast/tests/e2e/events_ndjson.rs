@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use crate::events_batch::gzip;
 use crate::events_client::{Answer, EventServer, buy, shop};
 use crate::program::{at, number};
+use crate::queries_client::until;
 
 const PATH: &str = "/events.ndjson?accessKey=key";
 
@@ -95,12 +96,8 @@ fn what_came_before_a_connection_broke_is_there_and_can_be_sent_again() {
     let mut rest = String::new();
     stream.read_to_string(&mut rest).unwrap();
     assert!(rest.is_empty() || rest.starts_with("HTTP/1.1 400"), "{rest}");
-    let asked = std::time::Instant::now();
     let all = "/events.json?accessKey=key&limit=-1";
-    while server.found(all) < 10_000 {
-        assert!(asked.elapsed() < std::time::Duration::from_secs(20), "what came is not stored");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    until("what came is stored", || (server.found(all) >= 10_000).then_some(()));
     assert_eq!(server.found(all), 10_000);
     assert_eq!(number(&post(&server, whole.join("\n").as_bytes()).json(), "stored"), 20_000);
     assert_eq!(server.found(all), 20_000, "the same ids replace, they do not add");
@@ -118,22 +115,15 @@ fn too_many_streams_are_refused_and_others_go_on() {
         stream
     };
     let mut slow: Vec<TcpStream> = (0..8).map(|_| open()).collect();
-    let asked = std::time::Instant::now();
-    loop {
+    let answer = until("a stream is refused", || {
         let answer = post(&server, b"");
-        if answer.status == 429 {
-            assert!(answer.head.contains("retry-after: 1"), "{answer:?}");
-            assert!(answer.message().contains("too many streams"), "{answer:?}");
-            break;
-        }
-        assert!(asked.elapsed() < std::time::Duration::from_secs(20));
         // while a question held a place, streams may have been refused in its stead
         slow.push(open());
-    }
+        (answer.status == 429).then_some(answer)
+    });
+    assert!(answer.head.contains("retry-after: 1"), "{answer:?}");
+    assert!(answer.message().contains("too many streams"), "{answer:?}");
     server.stored("/events.json?accessKey=key", &buy("u", "i"));
     drop(slow);
-    while post(&server, b"").status != 200 {
-        assert!(asked.elapsed() < std::time::Duration::from_secs(20), "streams stay refused");
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    until("streams are taken again", || (post(&server, b"").status == 200).then_some(()));
 }

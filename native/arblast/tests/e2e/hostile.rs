@@ -1,14 +1,12 @@
 //! What no client of good will sends, to both servers: it is refused, others are answered, and memory stays bounded.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::time::{Duration, Instant};
-
 use crate::events_batch::gzip;
 use crate::events_client::{EventServer, buy, shop};
 use crate::program::{Program, at, number};
-use crate::queries_client::{Client, send};
+use crate::queries_client::{Client, PATIENCE, send, until};
 use crate::server::{Server, trained};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 
 const MIB: usize = 1 << 20;
 /// Peak of a server's memory through all of this, with the pages of its files.
@@ -48,14 +46,17 @@ impl Target {
 
     fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream
     }
 
     /// The server answers others, and has not grown.
     fn is_well(&self, after: &str) {
-        let answer = send(self.port, "POST", self.path, &self.good.0);
-        assert_eq!(answer.status, self.good.1, "after {after}: {answer:?}");
+        // a client that the machine lets wait too long may be cut off itself
+        until(&format!("others are answered after {after}"), || {
+            let answer = Client::new(self.port).try_send("POST", self.path, "", self.good.0.as_bytes());
+            answer.ok().filter(|answer| answer.status == self.good.1)
+        });
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
         let mib = line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() >> 10;
@@ -81,40 +82,44 @@ fn both(options: &[&str], attack: impl Fn(&Target)) {
     attack(&Target::queries(&server));
 }
 
-/// Sends `head`, and then `drop` ten times a second, until the server closes; gives status and time.
-fn trickle(target: &Target, head: &str, drop: &[u8]) -> (Option<u16>, Duration) {
+/// Sends `head`, and then `drop` again and again, until the server closes; gives the status.
+fn trickle(target: &Target, head: &str, drop: &[u8]) -> Option<u16> {
     let mut stream = target.connect();
-    let start = Instant::now();
     stream.write_all(head.as_bytes()).unwrap();
     let mut answers = stream.try_clone().unwrap();
-    let reader = std::thread::spawn(move || (status(&mut answers), start.elapsed()));
-    while !reader.is_finished() {
-        assert!(start.elapsed() < Duration::from_secs(20), "still open: {head}");
+    let reader = std::thread::spawn(move || status(&mut answers));
+    until(&format!("the server closes: {head}"), || {
         let _ = stream.write_all(drop);
-        std::thread::sleep(Duration::from_millis(100));
-    }
+        reader.is_finished().then_some(())
+    });
     reader.join().unwrap()
 }
 
+/// Each limit is much smaller than what else could end the connection, so the end shows that it counts.
+fn assert_cut(target: &Target, name: &str, head: &str, drop: &[u8], statuses: &[u16]) {
+    let status = trickle(target, head, drop);
+    assert_eq!(status.is_none(), statuses.is_empty(), "{name}: {status:?}");
+    assert!(status.is_none_or(|status| statuses.contains(&status)), "{name}: {status:?}");
+    target.is_well(name);
+}
+
+const UPLOAD: &str = "Content-Type: application/json\r\nContent-Length: 100000\r\n\r\n{";
+
 #[test]
-fn slow_clients_are_cut_off_in_time() {
-    let times = ["headerSecondsMax=1", "bodyIdleSecondsMax=1", "requestSecondsMax=3", "idleSecondsMax=1"];
-    let options: Vec<&str> = times.iter().flat_map(|time| ["--set", *time]).collect();
+fn slow_clients_are_cut_off() {
+    let others = ["requestSecondsMax=3600", "headerSecondsMax=1", "bodyIdleSecondsMax=1", "idleSecondsMax=1"];
+    let options: Vec<&str> = others.iter().flat_map(|time| ["--set", *time]).collect();
     both(&options, |target| {
-        let body = target.head("Content-Type: application/json\r\nContent-Length: 100000\r\n\r\n{");
-        let cut = |name: &str, head: &str, drop: &[u8], statuses: &[u16], seconds: u64| {
-            let (status, time) = trickle(target, head, drop);
-            assert_eq!(status.is_none(), statuses.is_empty(), "{name}: {status:?}");
-            assert!(status.is_none_or(|status| statuses.contains(&status)), "{name}: {status:?}");
-            // twice that and some more: the machine may be busy
-            assert!(time < Duration::from_secs(2 * seconds + 2), "{name}: {time:?}");
-            target.is_well(name);
-        };
-        cut("slow headers", &target.head("X-Slow: "), b"x", &[], 1);
-        cut("nothing", "", b"", &[], 1);
-        cut("a body that stops", &body, b"", &[400, 408], 1);
-        cut("a slow body", &body, b" ", &[503], 3);
+        assert_cut(target, "slow headers", &target.head("X-Slow: "), b"x", &[]);
+        assert_cut(target, "nothing", "", b"", &[]);
+        assert_cut(target, "a body that stops", &target.head(UPLOAD), b"", &[400, 408]);
     });
+}
+
+#[test]
+fn slow_bodies_are_cut_off() {
+    let options = ["--set", "requestSecondsMax=3", "--set", "bodyIdleSecondsMax=3600"];
+    both(&options, |target| assert_cut(target, "a slow body", &target.head(UPLOAD), b" ", &[503]));
 }
 
 #[test]
@@ -137,9 +142,8 @@ fn huge_headers_are_refused() {
 fn huge_bodies_are_refused_at_once() {
     both(&[], |target| {
         let head = target.head("Content-Type: application/json\r\nContent-Length: 1000000000\r\n\r\n");
-        let start = Instant::now();
+        // a body that is awaited ends in another status
         assert_eq!(target.status(head.as_bytes()), Some(413), "nothing of the body is awaited");
-        assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
         target.is_well("a declared body");
         // a client that sends before it reads still comes to read
         let sent = [head.as_bytes(), &vec![b' '; 32 * MIB]].concat();
@@ -164,13 +168,9 @@ fn endless(target: &Target) {
     let mut chunk = format!("{MIB:x}\r\n").into_bytes();
     chunk.extend(vec![b' '; MIB]);
     chunk.extend(b"\r\n");
-    let (start, mut sent) = (Instant::now(), 0);
-    while stream.write_all(&chunk).is_ok() {
-        sent += 1;
-        assert!(start.elapsed() < Duration::from_secs(20), "{sent} MiB are taken");
-    }
+    let taken = (0..128).take_while(|_| stream.write_all(&chunk).is_ok()).count();
+    assert!(taken < 128, "{taken} MiB are taken");
     assert_eq!(reader.join().unwrap(), "HTTP/1.1 413");
-    assert!(sent < 128, "{sent} MiB are taken");
 }
 
 #[test]
@@ -223,12 +223,10 @@ fn bombs_do_not_go_off() {
     let before = server.found("/events.json?accessKey=key&limit=-1");
     let mut stream = gzip(events.as_bytes());
     stream.extend(gzip(&vec![b'\n'; 512 * MIB]));
-    let start = Instant::now();
     let answer = Client::new(server.port).send("POST", "/events.ndjson?accessKey=key", packed, &stream);
-    let (time, summary) = (start.elapsed(), answer.json());
+    let summary = answer.json();
     assert_eq!(answer.status, 413, "{answer:?}");
     assert!(at(&summary, "message").to_string().contains("200 times"), "{answer:?}");
-    assert!(time < Duration::from_secs(5), "{time:?}");
     let stored = usize::try_from(number(&summary, "stored")).unwrap();
     assert!(stored >= 8192, "{answer:?}");
     assert_eq!(server.found("/events.json?accessKey=key&limit=-1"), before + stored, "what was stored stays");

@@ -115,9 +115,16 @@ fn without_creation_time(line: &str) -> String {
     event.into_iter().filter(|(name, _)| name != "creationTime").collect::<json::Object>().to_string()
 }
 
-/// Kills the import again and again, as soon as it has noted progress that the run before had not.
 #[test]
 fn a_killed_import_goes_on_and_stores_each_line_once() {
+    // on a busy machine an import may end before this test looks again
+    let kills: Vec<u64> = (0..5).map_while(import_with_kills).collect();
+    assert!(kills.len() < 5, "the file is too small to be killed in: {kills:?}");
+}
+
+/// Kills an import again and again, as soon as it has noted progress that the run before had not, until it ends. Gives
+/// how often, unless that was often enough.
+fn import_with_kills(_: u8) -> Option<u64> {
     const LINES: usize = 700_000;
     let program = app();
     let targets: Vec<String> = (0..LINES).map(|n| format!("i{n:06}")).collect();
@@ -140,7 +147,7 @@ fn a_killed_import_goes_on_and_stores_each_line_once() {
                 std::thread::sleep(Duration::from_millis(kills * 37 % 100));
                 break false;
             }
-            assert!(started.elapsed() < Duration::from_secs(120), "no progress");
+            assert!(started.elapsed() < Duration::from_secs(600), "no progress");
             std::thread::sleep(Duration::from_millis(2));
         };
         if ended {
@@ -150,8 +157,8 @@ fn a_killed_import_goes_on_and_stores_each_line_once() {
         child.wait().unwrap();
         kills += 1;
     }
-    assert!(kills >= 2, "the file is too small to be killed in: {kills}");
     assert!(program.targets("a") == targets, "lost or doubled after {kills} kills");
+    (kills < 2).then_some(kills)
 }
 
 /// What the import noted of its progress; empty if nothing.

@@ -2,11 +2,11 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::Child;
-use std::time::{Duration, Instant};
 
 use events::{Json, json};
 
 use crate::program::{Program, at, http, number, text};
+use crate::queries_client::until;
 
 /// A shop with its server.
 struct Shop {
@@ -58,14 +58,9 @@ impl Shop {
             .collect()
     }
 
-    /// Waits until the query finds these items; what was stored must be visible within a second.
+    /// Waits until the query finds these items.
     fn soon(&self, query: &str, expected: &[&str]) {
-        let stored = Instant::now();
-        while self.items(query) != expected {
-            let late = stored.elapsed() > Duration::from_secs(1);
-            assert!(!late, "{query} still finds {:?}, not {expected:?}", self.items(query));
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        until(&format!("{query} finds {expected:?}"), || (self.items(query) == expected).then_some(()));
     }
 
     /// Items that changed since the train: as the status and as the metrics have it.
@@ -96,7 +91,7 @@ const SALE: &str = r#"{"fields": [{"name": "sale", "values": ["yes"], "bias": -1
 const OPEN: &str = r#""available": "2026-01-01T00:00:00Z", "expires": "2100-01-01T00:00:00Z""#;
 
 #[test]
-fn what_is_set_on_items_is_visible_within_a_second() {
+fn what_is_set_on_items_is_visible_soon() {
     let mut shop = Shop::open();
     let [first, second]: [String; 2] = shop.items("{\"num\": 2}").try_into().unwrap();
     assert_eq!(shop.items(SALE), [""; 0]);
@@ -153,11 +148,7 @@ fn changes_outlive_a_restart_and_agree_with_a_train() {
         assert_eq!(shop.program.json(&["query", query]), *answer, "{query}");
     }
     shop.program.ok(&["train"]);
-    let published = Instant::now();
-    while shop.generation() != 2 {
-        assert!(published.elapsed() < Duration::from_secs(1), "the old model still serves");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    until("the new model serves", || (shop.generation() == 2).then_some(()));
     for (query, answer) in queries.iter().zip(before) {
         let now = shop.ask(query);
         let items = |answer: &Json| -> Vec<String> {

@@ -79,7 +79,8 @@ fn plain_http_gets_no_answer_from_https_and_the_server_goes_on() {
     let mut silent = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
     let closed = wait_for(|| silent.read(&mut [0; 16]).ok().filter(|read| *read == 0));
     assert!(closed.is_some(), "a handshake that does not begin is given up");
-    assert!(health(server.port, &certificate).is_ok());
+    // a handshake may take longer than that, too, on a busy machine
+    assert!(wait_for(|| health(server.port, &certificate).ok()).is_some());
 }
 
 #[test]

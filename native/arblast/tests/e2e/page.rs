@@ -3,13 +3,13 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use events::Json;
 use events::json::{self, Object};
 
 use crate::browser::Browser;
 use crate::program::{Program, at, number, text};
+use crate::queries_client::until;
 use crate::server::{Server, trained};
 
 /// All files of the page together.
@@ -32,16 +32,11 @@ fn get(server: &Server, path: &str, accept: &str) -> (String, String) {
 
 /// The status when everything is counted.
 fn status(server: &Server) -> Json {
-    let asked = Instant::now();
-    loop {
+    until("the model is counted", || {
         let (code, status) = server.request("GET", "/status.json", "");
         assert_eq!(code, 200, "{status}");
-        if !at(&status, "contents").is_null() {
-            return status;
-        }
-        assert!(asked.elapsed() < Duration::from_secs(30), "the model is still not counted");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+        (!at(&status, "contents").is_null()).then_some(status)
+    })
 }
 
 /// The page of a server, drawn whole.

@@ -1,8 +1,10 @@
 //! Runs the program.
 
 use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use events::{Json, json};
 use tempfile::TempDir;
@@ -42,6 +44,8 @@ impl Program {
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_arblast"));
         command.args(args).current_dir(self.directory.path()).env("ARBLAST_HOME", self.home());
+        // on a busy machine a history may take longer than by default, and the answer would do without it
+        command.env("ARBLAST_HISTORY_MS_MAX", "60000");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -141,6 +145,20 @@ pub fn http(port: u16, method: &str, path: &str, body: &str) -> Option<(u16, Str
     stream.read_to_string(&mut answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;
     Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+}
+
+/// A port that no other test gets: the system gives none of these to who asks for any, nor to clients.
+pub fn own_port() -> u16 {
+    const FIRST: u32 = 10_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let given = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let end = given.split_whitespace().next().and_then(|port| port.parse().ok()).unwrap_or(32_768_u32);
+    let count = end.saturating_sub(FIRST);
+    let port = |_| (std::process::id() + NEXT.fetch_add(1, Ordering::Relaxed)) % count + FIRST;
+    let bound = |port: u32| TcpListener::bind(("127.0.0.1", u16::try_from(port).ok()?)).ok();
+    // a system that gives all of them away has one to give, too
+    let free = (0..count).map(port).find_map(bound).or_else(|| bound(0)).unwrap();
+    free.local_addr().unwrap().port()
 }
 
 /// The repository's neighbour with reference data, if it is there.

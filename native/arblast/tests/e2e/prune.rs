@@ -112,7 +112,7 @@ fn a_train_prunes_if_the_engine_file_says_so() {
     assert_eq!(number(&json, "pruned.after"), i64::try_from(left.len()).unwrap());
 }
 
-/// Kills the run again and again, each time a little later, until one comes to its end.
+/// Kills the run again and again, each time half as late again, until one comes to its end.
 #[test]
 fn a_killed_prune_loses_nothing_and_the_next_one_ends_the_job() {
     const EVENTS: usize = 120_000;
@@ -125,11 +125,11 @@ fn a_killed_prune_loses_nothing_and_the_next_one_ends_the_job() {
     let expected: Vec<String> = (0..EVENTS).filter(|n| n % 4 == 1).map(|n| format!("i{n:06}")).collect();
     let prune = ["prune", "--force", "--now", "2026-01-31T00:00:00Z"];
     let mut kills = 0_u64;
+    let mut patience = Duration::from_millis(40);
     let mut left = EVENTS;
     loop {
         let mut child = program.start(&prune);
         let started = Instant::now();
-        let patience = Duration::from_millis(40 * (kills + 1));
         let ended = loop {
             if let Some(status) = child.try_wait().unwrap() {
                 assert!(status.success());
@@ -146,6 +146,7 @@ fn a_killed_prune_loses_nothing_and_the_next_one_ends_the_job() {
         child.kill().unwrap();
         child.wait().unwrap();
         kills += 1;
+        patience += patience / 2;
         let found = program.targets("shop");
         assert!(found.len() <= left, "nothing comes back");
         left = found.len();

@@ -2,7 +2,7 @@
 
 use events::Json;
 
-use crate::program::{Program, at, text};
+use crate::program::{Program, at, own_port, text};
 use crate::queries_client::{Client, send};
 use crate::server::Server;
 
@@ -188,9 +188,9 @@ fn keys_open_and_close() {
 #[test]
 fn deploy_replaces_a_server_of_the_same_engine_and_no_other() {
     let program = trained();
-    let old = Server::start(&program, &[]);
-    let port = old.port.to_string();
+    let port = own_port().to_string();
     let deploy = ["deploy", "--ip", "127.0.0.1", "--port", &port];
+    let old = Server::of(program.start(&deploy));
     let new = Server::of(program.start(&deploy));
     assert_eq!(new.port, old.port);
     assert_eq!(old.ended(), Some(0));

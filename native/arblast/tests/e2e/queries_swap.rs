@@ -1,7 +1,7 @@
 //! New models while queries come in: none fails, and each answer is of one generation.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::program::{Program, at};
 use crate::queries_client::{Client, send, until};
@@ -18,8 +18,8 @@ const CONNECTIONS: usize = 4;
 /// Generation and number of the query → answers, and how many there were.
 type Seen = (BTreeMap<(u64, usize), BTreeSet<String>>, usize);
 
-/// Asks until `ended`; panics on the first answer that is not one.
-fn storm(port: u16, ended: &AtomicBool) -> Seen {
+/// Asks until `ended`, and counts rounds; panics on the first answer that is not one.
+fn storm(port: u16, ended: &AtomicBool, rounds: &AtomicUsize) -> Seen {
     let mut client = Client::new(port);
     let mut seen = Seen::default();
     while !ended.load(Ordering::Relaxed) {
@@ -38,6 +38,7 @@ fn storm(port: u16, ended: &AtomicBool) -> Seen {
             seen.0.entry((generation, number)).or_default().insert(answer.to_string());
         }
         seen.1 += QUERIES.len();
+        rounds.fetch_add(1, Ordering::Relaxed);
     }
     seen
 }
@@ -80,16 +81,28 @@ fn a_train_publishes_during_a_storm_of_queries() {
     program.sample_shop();
     program.ok(&["train"]);
     let server = Server::start(&program, &[]);
-    let (port, ended) = (server.port, AtomicBool::new(false));
+    let (port, ended) = (server.port, &AtomicBool::new(false));
+    let rounds: [AtomicUsize; CONNECTIONS] = Default::default();
+    // once a connection ended two rounds, one of them began after the call
+    let all_ask = || {
+        let count = |rounds: &AtomicUsize| rounds.load(Ordering::Relaxed);
+        let before = rounds.each_ref().map(count);
+        until("every connection asks all queries", || {
+            rounds.iter().zip(before).all(|(rounds, before)| count(rounds) >= before + 2).then_some(())
+        });
+    };
     let serves = |generation: u64| {
         until("the new generation serves", || {
             let health = send(port, "GET", "/health", "").json();
             (at(&health, "generation").as_i64() == i64::try_from(generation).ok()).then_some(())
         });
+        all_ask();
     };
     let (mut seen, mut asked) = (BTreeMap::<(u64, usize), BTreeSet<String>>::new(), 0);
     std::thread::scope(|scope| {
-        let storms: Vec<_> = (0..CONNECTIONS).map(|_| scope.spawn(|| storm(port, &ended))).collect();
+        let begin = |rounds| scope.spawn(move || storm(port, ended, rounds));
+        let storms: Vec<_> = rounds.iter().map(begin).collect();
+        serves(1);
         for round in 2..=3 {
             import_more(&program, round);
             assert_eq!(send(port, "POST", "/reload", "").status, 200);

@@ -1,14 +1,13 @@
 //! Both servers in one process, and webhooks.
 
 use std::io::{BufRead, BufReader, Lines};
-use std::net::TcpListener;
 use std::process::{Child, ChildStdout, Command};
-use std::time::{Duration, Instant};
 
 use events::json;
 
 use crate::events_client::{AS_JSON, exchange};
-use crate::program::{Program, http};
+use crate::program::{Program, http, own_port};
+use crate::queries_client::until;
 
 struct Both {
     child: Child,
@@ -33,14 +32,7 @@ impl Both {
     }
 
     fn ended(&mut self) -> Option<i32> {
-        let asked = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
-            }
-            assert!(asked.elapsed() < Duration::from_secs(20), "it does not end");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        until("both servers end", || self.child.try_wait().unwrap()).code()
     }
 }
 
@@ -93,7 +85,7 @@ fn events_are_taken_in_before_there_is_a_model_and_queries_answered_after_the_fi
 #[test]
 fn one_port_serves_both() {
     let program = shop();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let port = own_port().to_string();
     let mut both = Both::start(&program, &["--port", &port]);
     let port = both.port("Event API is live at");
     assert_eq!(post(port, "/events.json?accessKey=key", EVENT).0, 201);

@@ -23,7 +23,9 @@ use crate::serving::Serving;
 const ENGINE: &str = r#"{"engineId":"e","engineFactory":"com.actionml.engines.ur.UREngine",
     "algorithm":{"indicators":[{"name":"buy"},{"name":"view"}]}}"#;
 /// For what must happen; far more than it takes.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
+/// A deadline of histories that no test sees: more than a client waits.
+const NEVER_MS: u64 = 120_000;
 
 /// Lets through, or holds until it opens.
 #[derive(Default)]
@@ -263,7 +265,7 @@ fn limits(queries_max: usize, threads_max: usize, history_timeout_ms: u64) -> Se
 
 #[test]
 fn a_history_that_fails_is_done_without_and_the_answer_says_so() {
-    let served = Shop::new().serve(Settings::default());
+    let served = Shop::new().serve(limits(1024, 32, NEVER_MS));
     let healthy = served.ask(r#"{"user":"u1","withDegraded":true}"#);
     assert!(healthy.status == 200 && !healthy.is_degraded(), "{healthy:?}");
     assert!(healthy.head.contains("\r\nx-arblast-generation: 1"), "{healthy:?}");
@@ -281,8 +283,16 @@ fn a_history_that_fails_is_done_without_and_the_answer_says_so() {
 
 #[test]
 fn a_store_that_hangs_takes_its_threads_and_no_more() {
-    let served = Shop::new().serve(limits(1024, 3, 50));
-    let healthy = served.ask(r#"{"user":"u1"}"#);
+    let served = Shop::new().serve(limits(1024, 3, 500));
+    let mut healthy = served.ask(r#"{"user":"u1"}"#);
+    // a busy machine may take longer than the deadline even so
+    for _ in 0..20 {
+        if !healthy.is_degraded() {
+            break;
+        }
+        healthy = served.ask(r#"{"user":"u1"}"#);
+    }
+    assert!(!healthy.is_degraded(), "{healthy:?}");
     served.shop.gated.history.set_closed(true);
     let asking: Vec<_> = (0..24)
         .map(|_| {
@@ -293,7 +303,9 @@ fn a_store_that_hangs_takes_its_threads_and_no_more() {
     for reply in asking.into_iter().map(|thread| thread.join().unwrap()) {
         assert!(reply.status == 200 && reply.is_degraded(), "{reply:?}");
     }
-    assert_eq!(served.shop.gated.reading.load(Ordering::SeqCst), 3, "these hang");
+    until("all threads hang", || {
+        served.ask(r#"{"user":"u1"}"#).is_degraded() && served.shop.gated.reading.load(Ordering::SeqCst) == 3
+    });
     assert_eq!(served.shop.gated.reading_most.load(Ordering::SeqCst), 3);
     assert!(!served.ask(r#"{"item":"g0-1"}"#).is_degraded());
     served.shop.gated.history.set_closed(false);
@@ -305,7 +317,7 @@ fn a_store_that_hangs_takes_its_threads_and_no_more() {
 
 #[test]
 fn clients_that_went_away_do_not_keep_threads() {
-    let served = Shop::new().serve(limits(1024, 2, 20_000));
+    let served = Shop::new().serve(limits(1024, 2, NEVER_MS));
     served.shop.gated.history.set_closed(true);
     let body = r#"{"user":"u1"}"#;
     let gone: Vec<TcpStream> = (0..2)
@@ -322,18 +334,16 @@ fn clients_that_went_away_do_not_keep_threads() {
         .collect();
     until("both are being answered", || served.shop.gated.reading.load(Ordering::SeqCst) == 2);
     drop(gone);
-    // A query that came before the server saw them go would wait for its deadline.
+    // A query that came before the server saw them go would wait for its deadline, and we not so long.
     until("their threads are given up", || metrics(served.port).contains("arblast_history_stuck 2"));
-    let asked = Instant::now();
     until("a query is not kept waiting by them", || served.ask(body).is_degraded());
-    assert!(asked.elapsed() < Duration::from_secs(15), "it waited for its deadline");
     served.shop.gated.history.set_closed(false);
     until("histories come back", || !served.ask(body).is_degraded());
 }
 
 #[test]
 fn more_queries_than_there_is_room_for_are_refused() {
-    let served = Shop::new().serve(limits(1, 4, 20_000));
+    let served = Shop::new().serve(limits(1, 4, NEVER_MS));
     served.shop.gated.history.set_closed(true);
     let port = served.port;
     let first = std::thread::spawn(move || ask(port, "POST", "/queries.json", r#"{"user":"u1"}"#));
