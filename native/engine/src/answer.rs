@@ -5,6 +5,7 @@ use std::fmt::Write;
 use events::EventTime;
 use events::json::write_string;
 
+use crate::dither::Dithered;
 use crate::explain::{Explained, Reason, Reasons};
 use crate::{Recommendation, Recommendations};
 
@@ -50,6 +51,9 @@ fn item_reasons(out: &mut String, reasons: &Reasons) {
         out.push_str(",\"factors\":");
         object(out, &reasons.factors);
     }
+    if let Some(rank) = reasons.rank {
+        let _ = write!(out, ",\"rank\":{rank}");
+    }
     out.push('}');
 }
 
@@ -91,6 +95,14 @@ fn explanation(out: &mut String, explained: &Explained) {
         strings(out, failed);
         out.push('}');
     });
+    if let Some(Dithered { dither, until_ms, window }) = &explained.dithered {
+        let until = EventTime { millis: *until_ms, offset_seconds: 0 };
+        let _ = write!(
+            out,
+            ",\"dithered\":{{\"sigma\":{:?},\"seed\":{},\"until\":\"{until}\",\"first\":{window}}}",
+            dither.sigma, dither.seed
+        );
+    }
     out.push('}');
 }
 

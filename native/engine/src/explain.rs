@@ -2,6 +2,7 @@
 
 use model::{Condition, Explanation, SearchPlan, View};
 
+use crate::dither::Dithered;
 use crate::history::Past;
 use crate::plan::Request;
 
@@ -15,6 +16,8 @@ pub struct Reasons {
     pub because: Vec<Reason>,
     /// (property, factor) that multiplied the score.
     pub factors: Vec<(String, f32)>,
+    /// Its place, from 1, before results were dithered; `None` if they were not.
+    pub rank: Option<usize>,
 }
 
 /// One match that added to a score.
@@ -45,11 +48,13 @@ pub struct Explained {
     pub conditions: Vec<String>,
     /// The best items that were kept back: (item, score it would have had, the conditions that it failed).
     pub filtered: Vec<(String, f32, Vec<String>)>,
+    /// How results were spread; `None` if they were not.
+    pub dithered: Option<Dithered>,
 }
 
 impl Reasons {
     /// Adds to the index's evidence where each value came from.
-    pub(crate) fn new(request: &Request<'_>, explanation: Explanation) -> Self {
+    pub(crate) fn new(request: &Request<'_>, explanation: Explanation, rank: Option<usize>) -> Self {
         let because = explanation.evidence.into_iter().map(|evidence| {
             let (from, when) = origin(request, &evidence.field, &evidence.value);
             Reason {
@@ -61,7 +66,7 @@ impl Reasons {
                 when,
             }
         });
-        Self { because: because.collect(), factors: explanation.factors }
+        Self { because: because.collect(), factors: explanation.factors, rank }
     }
 }
 
@@ -91,7 +96,12 @@ fn origin(request: &Request<'_>, field: &str, value: &str) -> (Vec<&'static str>
 
 impl Explained {
     /// Searches once more without the conditions, to tell what they kept back.
-    pub(crate) fn new(view: View<'_>, request: &Request<'_>, plan: &SearchPlan) -> Self {
+    pub(crate) fn new(
+        view: View<'_>,
+        request: &Request<'_>,
+        plan: &SearchPlan,
+        dithered: Option<Dithered>,
+    ) -> Self {
         let open = SearchPlan {
             must: Vec::new(),
             must_not: Vec::new(),
@@ -116,6 +126,7 @@ impl Explained {
             excluded: plan.exclude_items.clone(),
             conditions: must.chain(must_not).collect(),
             filtered: rejected.take(FILTERED_MAX).collect(),
+            dithered,
         }
     }
 }

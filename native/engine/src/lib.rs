@@ -8,8 +8,10 @@
 mod answer;
 mod assemble;
 mod config;
+mod dither;
 mod error;
 mod explain;
+mod hash;
 mod history;
 mod items;
 pub mod itemsimilarity;
@@ -28,6 +30,7 @@ pub use config::{
     ConfigError, EngineConfig, EventWindow, Indicator, Leniency, Ranking, RankingKind, RecsModel, Warning,
     redacted,
 };
+pub use dither::{Dither, DitherChange, Dithered};
 pub use error::{Error, Result};
 pub use explain::{Explained, Reason, Reasons};
 pub use history::History;

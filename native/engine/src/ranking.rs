@@ -4,6 +4,7 @@ use events::EventRef;
 use model::{Dictionary, DictionaryBuilder, DictionaryError};
 
 use crate::config::{Ranking, RankingKind};
+use crate::hash::Hash;
 
 /// Counts of one thing in the parts of a window, oldest first. Popular uses one part, trending two, hot three.
 type Parts = [u32; 3];
@@ -86,19 +87,9 @@ pub(crate) fn value(ranking: &Ranking, parts: Parts) -> Option<f32> {
 
 /// Uniform in [0, 1), a function of seed, ranking and item only.
 pub(crate) fn random(seed: u64, ranking: &str, item: &str) -> f32 {
-    let mut hash = seed ^ 0x9e37_79b9_7f4a_7c15;
-    for byte in ranking.bytes().chain([0]).chain(item.bytes()) {
-        hash = mix(hash ^ u64::from(byte));
-    }
+    let bits = Hash::new(seed).with(ranking.as_bytes()).with(&[0]).with(item.as_bytes()).bits();
     // 24 bits: every value is an exact f32 below 1.
-    to_f32(f64::from(u32::try_from(mix(hash) >> 40).unwrap_or(0)) / f64::from(1 << 24))
-}
-
-/// The finalizer of SplitMix64 (Steele, Lea, Flood 2014).
-fn mix(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+    to_f32(f64::from(u32::try_from(bits >> 40).unwrap_or(0)) / f64::from(1 << 24))
 }
 
 /// Ranks are stored as 32-bit floats, as in the indexes that we succeed.

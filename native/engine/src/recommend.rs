@@ -6,6 +6,7 @@ use events::json::{self, Object};
 use events::{EventStore, Json, Scope};
 use model::{Explanation, Hit, Model, SearchPlan, View};
 
+use crate::dither::Dithering;
 use crate::explain::{Explained, Reasons};
 use crate::history::{self, History};
 use crate::plan::Request;
@@ -22,7 +23,7 @@ pub struct Recommender {
 /// The answer to a query.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Recommendations {
-    /// Best first.
+    /// Best first; if they are dithered, nearly.
     pub items: Vec<Recommendation>,
     /// The stored history could not be read: the answer is less personal than it should be.
     pub degraded: bool,
@@ -56,7 +57,8 @@ impl Recommender {
         &self.config
     }
 
-    /// Answers `query` on a model, with the changes of items since if it comes with them. `now_ms` is the time that availability dates are compared with, if the query gives none.
+    /// Answers `query` on a model, with the changes of items since if it comes with them. `now_ms` is the time that availability dates are compared with, if the query gives none,
+    /// and that says which period of [`Dither`](crate::Dither) it is.
     ///
     /// # Errors
     /// The query names an indicator that the configuration lacks. A history that cannot be read is no error:
@@ -102,9 +104,17 @@ impl Recommender {
         let item = query.item.as_deref().map(|item| correlators_of(view.model(), item)).unwrap_or_default();
         let request = Request { config: &self.config, query, history, item: &item, num, now_ms };
         let plan = request.plan();
+        let dithering = Dithering::of(&request);
         let answer = Answer { view, request: &request, plan: &plan };
-        let items = view.search(&plan).iter().map(|hit| answer.recommendation(hit)).collect();
-        let explanation = query.explain.then(|| Explained::new(view, &request, &plan));
+        let items = match &dithering {
+            None => view.search(&plan).iter().map(|hit| answer.recommendation(hit, None)).collect(),
+            Some(dithering) => {
+                let page = dithering.page(view, &plan);
+                page.iter().map(|(rank, hit)| answer.recommendation(hit, Some(*rank))).collect()
+            }
+        };
+        let dithered = dithering.as_ref().map(Dithering::told);
+        let explanation = query.explain.then(|| Explained::new(view, &request, &plan, dithered));
         Ok(Recommendations { items, degraded: history.degraded, explanation })
     }
 }
@@ -126,20 +136,21 @@ struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    fn recommendation(&self, hit: &Hit) -> Recommendation {
+    /// `rank`: its place before results were dithered.
+    fn recommendation(&self, hit: &Hit, rank: Option<usize>) -> Recommendation {
         let ranks = || self.view.ranks(hit.item).map(|(name, rank)| (name.to_owned(), rank)).collect();
         Recommendation {
             item: self.view.item(hit.item).unwrap_or_default().to_owned(),
             score: hit.score,
             ranks: self.request.query.with_ranks.then(ranks),
             properties: self.properties(hit.item),
-            reasons: self.request.query.explain.then(|| self.reasons(hit.item)),
+            reasons: self.request.query.explain.then(|| self.reasons(hit.item, rank)),
         }
     }
 
-    fn reasons(&self, item: u32) -> Reasons {
+    fn reasons(&self, item: u32, rank: Option<usize>) -> Reasons {
         let explanation: Explanation = self.view.explain(self.plan, item);
-        Reasons::new(self.request, explanation)
+        Reasons::new(self.request, explanation, rank)
     }
 
     /// The wanted properties of an item, in the order of the document; `None` if none were asked for.

@@ -28,6 +28,7 @@ mod page;
 mod program;
 mod prune;
 mod queries_client;
+mod queries_dither;
 mod queries_feedback;
 mod queries_routes;
 mod queries_swap;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{EngineConfig, EventWindow, Indicator, Ranking, RankingKind, RecsModel, spark};
+use crate::Dither;
 use crate::members::{Members, Path, Reader, nearest};
 use crate::query::parse::Signs;
 use crate::query::{self, Rule};
@@ -69,6 +70,9 @@ pub(super) fn algorithm(reader: &mut Reader<'_>, algorithm: &mut Members<'_>, fo
             Some("es5-compat") => model::Scoring::Es5Compat,
             _ => model::Scoring::Global,
         },
+        dither: algorithm
+            .object("dither")
+            .map(|members| Dither::default().with(&query::parse::dither(members))),
         result_props: algorithm.texts("resultProps").unwrap_or_default(),
         min_model_ratio: algorithm.real("minModelRatio").unwrap_or(MIN_MODEL_RATIO),
         spark_conf: BTreeMap::new(),

@@ -14,6 +14,7 @@ pub(crate) use duration::parse_duration;
 pub use parse::{ConfigError, Leniency, Warning};
 pub use spark::redacted;
 
+use crate::Dither;
 use crate::query::Rule;
 
 /// One engine's configuration, checked: names are unique, the primary indicator comes first.
@@ -63,6 +64,8 @@ pub struct EngineConfig {
     pub seed: u64,
     /// Extension `"scoring": "es5-compat"`: byte-equal regression against the original.
     pub scoring: model::Scoring,
+    /// Extension `dither`: results are spread at random.
+    pub dither: Option<Dither>,
     /// Extension `resultProps`: properties returned with each item.
     pub result_props: Vec<String>,
     /// Extension `minModelRatio` (default 0.5): a new model with fewer correlators than this share of the current one is refused.

@@ -1,7 +1,7 @@
 //! What `engine.json` may contain, in both forms.
 
 use crate::members::{Kind, Member, Table, optional, required};
-use crate::query::tables::RULE;
+use crate::query::tables::{self, RULE};
 
 const U32: i64 = u32::MAX as i64;
 const COUNT: Kind = Kind::Whole(1, U32);
@@ -163,6 +163,7 @@ pub(super) static ALGORITHM: Table = Table {
         DATE,
         SEED,
         SCORING,
+        DITHER,
         RESULT_PROPS,
         MIN_MODEL_RATIO,
         optional("numESWriteConnections", COUNT, "", "Has no effect."),
@@ -237,6 +238,7 @@ pub(super) static HARNESS_ALGORITHM: Table = Table {
         DATE,
         SEED,
         SCORING,
+        DITHER,
         RESULT_PROPS,
         MIN_MODEL_RATIO,
         no_effect("appName"),
@@ -396,6 +398,12 @@ const SEED: Member = optional(
     "0",
     "Of sampling and of random rankings: same seed, same model.",
 );
+const DITHER: Member = optional(
+    "dither",
+    Kind::Object(&tables::DITHER),
+    "off",
+    "Spreads results at random, so that people see more than always the same. A query may say otherwise.",
+);
 const SCORING: Member = optional(
     "scoring",
     Kind::Choice(&["default", "es5-compat"]),
@@ -429,6 +437,7 @@ pub(crate) static ALL: &[&Table] = &[
     &INDICATOR,
     &RANKING,
     &RULE,
+    &tables::DITHER,
     &BACKFILL,
     &HARNESS,
     &DATASET,

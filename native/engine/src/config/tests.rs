@@ -114,6 +114,7 @@ fn the_smallest_file_has_the_documented_defaults() {
         date: None,
         seed: 0,
         scoring: model::Scoring::Global,
+        dither: None,
         result_props: vec![],
         min_model_ratio: 0.5,
         spark_conf: BTreeMap::new(),
@@ -141,7 +142,8 @@ const FULL: &str = r#"{
       {"type": "hot", "eventNames": ["view"], "duration": 60, "offsetDate": "2026-01-01", "missingAsZero": true},
       {"name": "mine", "type": "userDefined", "endDate": "2026-01-01"}],
     "availableDateName": "from", "expireDateName": "until", "dateName": "date",
-    "seed": -1, "scoring": "es5-compat", "resultProps": ["title"], "minModelRatio": 0.25, "numESWriteConnections": 3,
+    "seed": -1, "scoring": "es5-compat", "dither": {"sigma": 2.5, "seed": 3},
+    "resultProps": ["title"], "minModelRatio": 0.25, "numESWriteConnections": 3,
     "maxQueryEvents": 9
   }}]
 }"#;
@@ -193,6 +195,7 @@ fn every_member_is_read() {
         date: Some("date".into()),
         seed: u64::MAX,
         scoring: model::Scoring::Es5Compat,
+        dither: Some(Dither { sigma: 2.5, seed: 3, period_ms: 86_400_000 }),
         result_props: vec!["title".into()],
         min_model_ratio: 0.25,
         spark_conf: [

@@ -71,6 +71,7 @@ fn type_of(kind: &Kind) -> String {
         Kind::Bound => "number or date".to_owned(),
         Kind::Duration => "duration".to_owned(),
         Kind::Object(table) => link(table),
+        Kind::ObjectOrFalse(table) => format!("{} or false", link(table)),
         Kind::Objects(table) => format!("array of {}", link(table)),
         other => {
             let words = other.to_string();

@@ -73,6 +73,8 @@ pub(crate) enum Kind {
     Real,
     /// A [`Kind::Real`] > 0.
     Positive,
+    /// A [`Kind::Real`] ≥ this.
+    AtLeast(f64),
     /// From 0 to 1.
     Share,
     /// An instant, read to ms since 1970.
@@ -85,6 +87,8 @@ pub(crate) enum Kind {
     Texts,
     /// An object with these members.
     Object(&'static Table),
+    /// An object with these members, or `false`.
+    ObjectOrFalse(&'static Table),
     /// Objects with these members.
     Objects(&'static Table),
     /// Anything; the words say what. Whoever asks for it reads it.
@@ -149,6 +153,7 @@ impl fmt::Display for Kind {
             Self::Whole(min, max) => write!(f, "a whole number from {min} to {max}"),
             Self::Real => f.write_str("a number"),
             Self::Positive => f.write_str("a number > 0"),
+            Self::AtLeast(least) => write!(f, "a number ≥ {least}"),
             Self::Share => f.write_str("a number from 0 to 1"),
             Self::Date => f.write_str("a date such as \"2026-01-15T12:00:00Z\", or milliseconds since 1970"),
             Self::Bound => f.write_str("a number, or a date such as \"2026-01-15T12:00:00Z\""),
@@ -157,6 +162,7 @@ impl fmt::Display for Kind {
             }
             Self::Texts => f.write_str("an array of strings"),
             Self::Object(_) => f.write_str("an object"),
+            Self::ObjectOrFalse(_) => f.write_str("an object or false"),
             Self::Objects(_) => f.write_str("an array of objects"),
             Self::Free(words) => f.write_str(words),
         }

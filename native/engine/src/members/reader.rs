@@ -241,7 +241,7 @@ impl<'e> Reader<'e> {
                 let whole = json.as_i64().filter(|whole| (min..=max).contains(whole));
                 whole.map(Value::Whole).or_else(|| mismatch(self))
             }
-            Kind::Real | Kind::Positive | Kind::Share => {
+            Kind::Real | Kind::Positive | Kind::AtLeast(_) | Kind::Share => {
                 real(json, kind).map(Value::Real).or_else(|| mismatch(self))
             }
             Kind::Date | Kind::Duration => {
@@ -251,7 +251,11 @@ impl<'e> Reader<'e> {
             }
             Kind::Bound => bound(json).map(Value::Bound).or_else(|| mismatch(self)),
             Kind::Texts => self.texts(path, json).map(Value::Texts),
-            Kind::Object(table) => self.object(path, json, table).map(Value::Object),
+            Kind::ObjectOrFalse(_) if *json == Json::Bool(false) => Some(Value::Flag(false)),
+            Kind::ObjectOrFalse(_) if !matches!(json, Json::Object(_)) => mismatch(self),
+            Kind::Object(table) | Kind::ObjectOrFalse(table) => {
+                self.object(path, json, table).map(Value::Object)
+            }
             Kind::Objects(table) => self.objects(path, json, table).map(Value::Objects),
             Kind::Free(_) => Some(Value::Free(json)),
         }
@@ -317,6 +321,7 @@ impl<'e> Reader<'e> {
 fn real(json: &Json, kind: &Kind) -> Option<f64> {
     let fits = |value: &f64| match kind {
         Kind::Positive => *value > 0.0,
+        Kind::AtLeast(least) => value >= least,
         Kind::Share => (0.0..=1.0).contains(value),
         _ => true,
     };
@@ -405,9 +410,12 @@ impl<'a> Members<'a> {
         self.real(name).map(|real| real as f32)
     }
 
-    /// Takes a flag.
+    /// A flag. What is none stays, so that an object may stand in its place.
     pub fn flag(&mut self, name: &str) -> Option<bool> {
-        if let Value::Flag(flag) = self.take(name)? { Some(flag) } else { None }
+        match self.found.iter().find(|found| found.name == name)?.value {
+            Some(Value::Flag(flag)) => Some(flag),
+            _ => None,
+        }
     }
 
     /// Takes a bound of a range.

@@ -8,6 +8,8 @@ mod write;
 
 pub use parse::QueryError;
 
+use crate::DitherChange;
+
 /// A query, parsed and checked. Absent members are `None`/empty; defaults come from the configuration.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Query {
@@ -39,6 +41,8 @@ pub struct Query {
     pub num: Option<u32>,
     /// Offset for paging.
     pub from: u32,
+    /// Extension `dither`: `None` = as the engine says.
+    pub dither: Option<DitherChange>,
     /// `eventNames` / `indicatorNames`: restricts the history.
     pub event_names: Option<Vec<String>>,
     /// Add ranking values to each result.

@@ -6,6 +6,7 @@ use events::json::{self, Json};
 
 use super::tables::{self, MAX_WINDOW};
 use super::{DateRange, Effect, HistoryEvent, Query, RangeRule, Rule};
+use crate::DitherChange;
 use crate::members::{Bound, Members, Path, Problem, Reader};
 
 /// Everything that is wrong with a query.
@@ -110,6 +111,10 @@ fn query(reader: &mut Reader<'_>, mut members: Members<'_>) -> Query {
         return_self: members.flag("returnSelf"),
         num: members.count("num"),
         from: members.count("from").unwrap_or(0),
+        dither: match members.flag("dither") {
+            Some(_) => Some(DitherChange::OFF),
+            None => members.object("dither").map(dither),
+        },
         event_names: members.texts("eventNames"),
         with_ranks: members.flag("withRanks").unwrap_or(false),
         explain: members.flag("explain").unwrap_or(false),
@@ -189,6 +194,15 @@ fn range(reader: &mut Reader<'_>, mut entry: Members<'_>) -> Option<RangeRule> {
     let effect = if is_plain { Effect::Include } else { effect? };
     let bounds = model::Bounds { field: entry.text("name")?, dates: dates > 0, gt, gte, lt, lte };
     Some(RangeRule { bounds, effect })
+}
+
+/// Dithering, as a query or a configuration gives it.
+pub(crate) fn dither(mut members: Members<'_>) -> DitherChange {
+    DitherChange {
+        sigma: members.real("sigma"),
+        seed: members.whole("seed"),
+        period_ms: members.whole("period"),
+    }
 }
 
 fn date_range(mut entry: Members<'_>) -> DateRange {

@@ -52,6 +52,12 @@ pub(crate) static QUERY: Table = Table {
             "0",
             "Skip this many results. `from` + `num` ≤ 10000.",
         ),
+        optional(
+            "dither",
+            Kind::ObjectOrFalse(&DITHER),
+            "the engine's",
+            "Spread results at random. `false`: not at all. Members that are absent are the engine's.",
+        ),
         optional("eventNames", Kind::Texts, "all", "Use only these events of the history.")
             .or(&["indicatorNames"]),
         optional("withRanks", Kind::Flag, "false", "Add the ranks of each result."),
@@ -138,6 +144,25 @@ pub(super) static DATE_RANGE: Table = Table {
     ],
 };
 
+pub(crate) static DITHER: Table = Table {
+    title: "dither",
+    members: &[
+        optional(
+            "sigma",
+            Kind::AtLeast(1.0),
+            "1.5",
+            "How far: two thirds of the results are sorted as if their place were up to `sigma` times better or worse. 1: not at all.",
+        ),
+        optional("seed", Kind::Whole(i64::MIN, i64::MAX), "0", "Another seed gives another order."),
+        optional(
+            "period",
+            Kind::Duration,
+            "1 day",
+            "How long an order stays. Periods are counted from 1970, in UTC.",
+        ),
+    ],
+};
+
 pub(super) static HISTORY_EVENT: Table = Table {
     title: "history[]",
     members: &[
@@ -148,4 +173,4 @@ pub(super) static HISTORY_EVENT: Table = Table {
 
 /// Every table, in the order of the reference.
 #[cfg(test)]
-pub(crate) static ALL: &[&Table] = &[&QUERY, &RULE, &RANGE, &DATE_RANGE, &HISTORY_EVENT];
+pub(crate) static ALL: &[&Table] = &[&QUERY, &RULE, &RANGE, &DATE_RANGE, &DITHER, &HISTORY_EVENT];

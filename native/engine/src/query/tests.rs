@@ -42,6 +42,7 @@ const FULL: &str = r#"{
   ],
   "dateRange": {"name": "date", "after": "2026-01-01T00:00:00+01:00", "before": 1767225600000},
   "currentDate": "2026-01-15T12:00:00", "blacklistItems": ["c"], "returnSelf": true, "num": 7, "from": 3,
+  "dither": {"sigma": 2, "seed": -7, "period": "12 hours"},
   "eventNames": ["view"], "withRanks": true, "explain": true, "resultProps": ["*"],
   "history": [{"event": "view", "item": "q"}], "prId": "p", "withPrId": true, "withDegraded": true
 }"#;
@@ -94,6 +95,7 @@ fn full() -> Query {
         return_self: Some(true),
         num: Some(7),
         from: 3,
+        dither: Some(DitherChange { sigma: Some(2.0), seed: Some(-7), period_ms: Some(43_200_000) }),
         event_names: Some(vec!["view".into()]),
         with_ranks: true,
         explain: true,
@@ -134,6 +136,19 @@ fn an_empty_body_is_the_empty_query() {
     {
         assert_eq!(parsed(text), Query::default(), "{text}");
     }
+}
+
+#[test]
+fn dithering_is_as_the_engine_says_or_off_or_changed() {
+    let dither = |text: &str| parsed(text).dither;
+    assert_eq!(dither("{}"), None);
+    assert_eq!(dither(r#"{"dither":null}"#), None);
+    assert_eq!(dither(r#"{"dither":false}"#), Some(DitherChange::OFF));
+    assert_eq!(dither(r#"{"dither":{}}"#), Some(DitherChange::default()));
+    let seeded = DitherChange { seed: Some(7), ..DitherChange::default() };
+    assert_eq!(dither(r#"{"dither":{"seed":7}}"#), Some(seeded));
+    assert_eq!(parsed(r#"{"dither":false}"#).to_json().to_string(), r#"{"dither":false}"#);
+    assert_eq!(parsed(r#"{"dither":{"sedd":1}}"#).unknown, ["dither.sedd"]);
 }
 
 #[test]
@@ -236,6 +251,15 @@ fn what_is_wrong_in_extensions_or_shape_is_named() {
         (
             r#"{"history":"view"}"#,
             r#"history must be an array of {"event", "item"} or an object of arrays of strings, got "view""#,
+        ),
+        (r#"{"dither":true}"#, "dither must be an object or false, got true"),
+        (r#"{"dither":2}"#, "dither must be an object or false, got 2"),
+        (r#"{"dither":{"sigma":0.9}}"#, "dither.sigma must be a number ≥ 1, got 0.9"),
+        (r#"{"dither":{"sigma":"2"}}"#, r#"dither.sigma must be a number ≥ 1, got "2""#),
+        (r#"{"dither":{"seed":0.5}}"#, "dither.seed must be a whole number, got 0.5"),
+        (
+            r#"{"dither":{"period":"soon"}}"#,
+            r#"dither.period must be a duration such as "90 days" or "12 hours", or a number of seconds, got "soon""#,
         ),
         (r#"{"history":[{"event":"view"}]}"#, "history[0].item is missing; it must be a string"),
         (r#"{"history":{"view":"a"}}"#, r#"history.view must be an array of strings, got "a""#),
@@ -377,12 +401,19 @@ fn any_query() -> impl Strategy<Value = Query> {
         prop::collection::vec((name(), name()).prop_map(|(event, item)| HistoryEvent { event, item }), 0..3);
     let texts =
         (prop::option::of(name()), prop::option::of(name()), names(), names(), prop::option::of(names()));
+    let dither = (
+        prop::option::of(1.0..1e30f64),
+        prop::option::of(any::<i64>()),
+        prop::option::of(1..9_000_000_000_000_i64),
+    )
+        .prop_map(|(sigma, seed, period_ms)| DitherChange { sigma, seed, period_ms });
     let numbers = (
         prop::option::of(single()),
         prop::option::of(single()),
         prop::option::of(single()),
         prop::option::of(0..5000u32),
         0..5000u32,
+        prop::option::of(dither),
     );
     let lists = (
         rules,
@@ -408,6 +439,7 @@ fn any_query() -> impl Strategy<Value = Query> {
         item_set_bias: numbers.2,
         num: numbers.3,
         from: numbers.4,
+        dither: numbers.5,
         rules: lists.0,
         ranges: lists.1,
         history: lists.2,

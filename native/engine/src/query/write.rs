@@ -3,7 +3,7 @@
 use events::EventTime;
 use events::json::{Json, Number, Object};
 
-use super::{DateRange, Effect, Query, RangeRule, Rule};
+use super::{DateRange, DitherChange, Effect, Query, RangeRule, Rule};
 
 impl Query {
     /// The query in its canonical form: absent members and defaults are omitted, aliases and numbers given as
@@ -29,6 +29,7 @@ impl Query {
         put("returnSelf", self.return_self.map(Json::from));
         put("num", self.num.map(Json::from));
         put("from", (self.from > 0).then(|| Json::from(self.from)));
+        put("dither", self.dither.as_ref().map(dither));
         put("eventNames", self.event_names.as_deref().map(texts));
         put("withRanks", self.with_ranks.then(|| Json::from(true)));
         put("resultProps", self.result_props.as_deref().map(texts));
@@ -99,6 +100,22 @@ fn range(RangeRule { bounds, effect }: &RangeRule) -> Json {
 
 fn number(value: f64) -> Json {
     Number::real(value).map_or(Json::Null, Json::Number)
+}
+
+fn dither(change: &DitherChange) -> Json {
+    if *change == DitherChange::OFF {
+        return Json::from(false);
+    }
+    let mut object = Object::new();
+    let mut put = |name: &str, value: Option<Json>| {
+        if let Some(value) = value {
+            object.push(name, value);
+        }
+    };
+    put("sigma", change.sigma.map(number));
+    put("seed", change.seed.map(Json::from));
+    put("period", change.period_ms.map(|ms| Json::from(format!("{ms} ms"))));
+    Json::Object(object)
 }
 
 fn date_range(range: &DateRange) -> Json {
