@@ -171,10 +171,8 @@ impl Follower {
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use events::{
-        Changes, Error, Event, EventFilter, EventTime, EventVersion, MemoryStore, Position, Visit,
-        VisitEntity,
-    };
+    use events::conformance::{Deviation, Double};
+    use events::{Changes, Error, Event, EventTime, Position, VisitEntity};
     use model::{Dictionary, Model, ModelParts};
     use stores::ModelInfo;
 
@@ -185,50 +183,25 @@ mod tests {
     /// A store that does not tell of changes while it is out of order.
     #[derive(Default)]
     struct Moody {
-        store: MemoryStore,
         out_of_order: AtomicBool,
     }
 
-    impl EventStore for Moody {
-        fn changes(&self, scope: Scope, since: Position, visit: VisitEntity<'_>) -> events::Result<Changes> {
+    impl Deviation for Moody {
+        fn changes(
+            &self,
+            store: &dyn EventStore,
+            scope: Scope,
+            since: Position,
+            visit: VisitEntity<'_>,
+        ) -> events::Result<Changes> {
             if self.out_of_order.load(Ordering::Relaxed) {
                 return Err(Error::new(Kind::Unavailable, "out of order"));
             }
-            self.store.changes(scope, since, visit)
-        }
-        fn init(&self, scope: Scope) -> events::Result<()> {
-            self.store.init(scope)
-        }
-        fn remove(&self, scope: Scope) -> events::Result<()> {
-            self.store.remove(scope)
-        }
-        fn append(&self, scope: Scope, events: &[Event]) -> events::Result<Vec<String>> {
-            self.store.append(scope, events)
-        }
-        fn get(&self, scope: Scope, id: &str) -> events::Result<Option<Event>> {
-            self.store.get(scope, id)
-        }
-        fn delete(&self, scope: Scope, id: &str) -> events::Result<bool> {
-            self.store.delete(scope, id)
-        }
-        fn delete_entity(&self, scope: Scope, kind: &str, id: &str) -> events::Result<u64> {
-            self.store.delete_entity(scope, kind, id)
-        }
-        fn replace(&self, scope: Scope, old: &[EventVersion], new: &[Event]) -> events::Result<bool> {
-            self.store.replace(scope, old, new)
-        }
-        fn find(&self, scope: Scope, filter: &EventFilter, visit: Visit<'_>) -> events::Result<()> {
-            self.store.find(scope, filter, visit)
-        }
-        fn scan(&self, scope: Scope, visit: Visit<'_>) -> events::Result<()> {
-            self.store.scan(scope, visit)
-        }
-        fn count(&self, scope: Scope) -> events::Result<u64> {
-            self.store.count(scope)
+            store.changes(scope, since, visit)
         }
     }
 
-    fn set(store: &Moody, item: &str) {
+    fn set(store: &Double<Moody>, item: &str) {
         let json = format!(r#"{{"event":"$set","entityType":"item","entityId":"{item}","properties":{{}}}}"#);
         store.append(SCOPE, &[Event::parse(json.as_bytes(), EventTime::utc(0)).unwrap()]).unwrap();
     }
@@ -264,11 +237,11 @@ mod tests {
 
     #[test]
     fn a_store_out_of_order_is_asked_again_and_the_thread_ends_with_its_owner() {
-        let store = Arc::new(Moody::default());
+        let store = Arc::new(Double::new(Moody::default()));
         store.init(SCOPE).unwrap();
         set(&store, "before");
         store.out_of_order.store(true, Ordering::Relaxed);
-        let events = Arc::<Moody>::clone(&store);
+        let events = Arc::<Double<Moody>>::clone(&store);
         let live = Live::open(Arc::new(empty_model()), config(), events, SCOPE).unwrap();
         let knows = |item: &str| live.served().view().find(item).is_some();
         assert!(!knows("before"), "it serves what was trained");

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use events::{Error, Event, EventFilter, EventStore, EventVersion, Kind, Result, Scope, Visit};
+use events::conformance::{Deviation, Double};
+use events::{Error, EventStore, Kind, Result, Scope, VisitDeed};
 
 use super::shop::{Served, outdoor};
 
@@ -203,49 +204,18 @@ fn standing_rules_join_the_querys() {
 fn a_history_that_cannot_be_read_degrades_the_answer() {
     let served = outdoor().serve("");
     let config = served.recommender.config().clone();
-    let recommender = engine::Recommender::new(config, Arc::new(Broken), super::shop::SCOPE);
+    let recommender = engine::Recommender::new(config, Arc::new(Double::new(Broken)), super::shop::SCOPE);
     let query = engine::Query::parse(br#"{"user":"new"}"#).unwrap();
     let answer = recommender.recommend(&served.model, &query, 0).unwrap();
     assert!(answer.degraded && answer.to_json().contains("\"degraded\":true"), "{answer:?}");
     assert!(!answer.items.is_empty());
 }
 
-/// A store that is out of order.
+/// A store that cannot read histories.
 struct Broken;
 
-fn fail<T>() -> Result<T> {
-    Err(Error::new(Kind::Unavailable, "out of order"))
-}
-
-impl EventStore for Broken {
-    fn init(&self, _: Scope) -> Result<()> {
-        fail()
-    }
-    fn remove(&self, _: Scope) -> Result<()> {
-        fail()
-    }
-    fn append(&self, _: Scope, _: &[Event]) -> Result<Vec<String>> {
-        fail()
-    }
-    fn get(&self, _: Scope, _: &str) -> Result<Option<Event>> {
-        fail()
-    }
-    fn delete(&self, _: Scope, _: &str) -> Result<bool> {
-        fail()
-    }
-    fn delete_entity(&self, _: Scope, _: &str, _: &str) -> Result<u64> {
-        fail()
-    }
-    fn replace(&self, _: Scope, _: &[EventVersion], _: &[Event]) -> Result<bool> {
-        fail()
-    }
-    fn find(&self, _: Scope, _: &EventFilter, _: Visit<'_>) -> Result<()> {
-        fail()
-    }
-    fn scan(&self, _: Scope, _: Visit<'_>) -> Result<()> {
-        fail()
-    }
-    fn count(&self, _: Scope) -> Result<u64> {
-        fail()
+impl Deviation for Broken {
+    fn history(&self, _: &dyn EventStore, _: Scope, _: (&str, &str), _: VisitDeed<'_>) -> Result<()> {
+        Err(Error::new(Kind::Unavailable, "out of order"))
     }
 }

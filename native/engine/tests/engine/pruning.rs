@@ -1,12 +1,12 @@
 //! What pruning takes from a store, and that a train does not notice.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 use engine::{EventWindow, PruneOptions, PruneReport, Pruned};
-use events::{
-    Error, Event, EventFilter, EventStore, EventTime, EventVersion, Kind, MemoryStore, Result, Scope, Visit,
-};
+use events::conformance::{Deviation, Double};
+use events::{Error, Event, EventStore, EventTime, EventVersion, Kind, MemoryStore, Result, Scope, Visit};
 
 use super::shop::{DAY, NOW, SCOPE, Silent, outdoor};
 
@@ -219,7 +219,7 @@ fn a_death_between_transactions_loses_nothing_and_the_next_run_ends_the_job() {
     assert_eq!(report.removed.folded, 400);
     let survivors = contents(&whole);
     let (mut runs, mut left) = (0, usize::MAX);
-    let mortal = Eventful::new(store(&events), 1, |_| {});
+    let mortal = eventful(store(&events), 1, |_| {});
     loop {
         runs += 1;
         mortal.replaces_left.store(1, Relaxed);
@@ -250,7 +250,7 @@ fn what_changes_meanwhile_stays() {
         event("z", "buy", "u", 99, r#"{"z":1}"#),
     ];
     // a becomes another event, an equal of d that is older than d comes, the entity i is deleted, b too
-    let store = Eventful::new(store(&events), usize::MAX, |store| {
+    let store = eventful(store(&events), usize::MAX, |store| {
         let fresh = Event { creation_time: EventTime::utc(NOW + 1), ..event("a", "buy", "u", 0, "{}") };
         store.append(SCOPE, &[fresh, event("e", "view", "w", 3, "{}")]).unwrap();
         store.delete(SCOPE, "b").unwrap();
@@ -262,55 +262,32 @@ fn what_changes_meanwhile_stays() {
     assert_eq!(shown(&store), expected, "nothing that was deleted comes back");
 }
 
-/// A store in which something happens before the first transaction, and which dies after some of them.
+/// Something happens in a store before the first transaction, and it dies after some of them.
 struct Eventful {
-    store: MemoryStore,
-    meanwhile: fn(&MemoryStore),
+    meanwhile: fn(&dyn EventStore),
     happened: AtomicBool,
     replaces_left: AtomicUsize,
 }
 
-impl Eventful {
-    fn new(store: MemoryStore, replaces_left: usize, meanwhile: fn(&MemoryStore)) -> Self {
-        Self { store, meanwhile, happened: AtomicBool::new(false), replaces_left: replaces_left.into() }
-    }
+fn eventful(store: MemoryStore, replaces_left: usize, meanwhile: fn(&dyn EventStore)) -> Double<Eventful> {
+    let happened = AtomicBool::new(false);
+    Double::of(Arc::new(store), Eventful { meanwhile, happened, replaces_left: replaces_left.into() })
 }
 
-impl EventStore for Eventful {
-    fn replace(&self, scope: Scope, old: &[EventVersion], new: &[Event]) -> Result<bool> {
+impl Deviation for Eventful {
+    fn replace(
+        &self,
+        store: &dyn EventStore,
+        scope: Scope,
+        old: &[EventVersion],
+        new: &[Event],
+    ) -> Result<bool> {
         if !self.happened.swap(true, Relaxed) {
-            (self.meanwhile)(&self.store);
+            (self.meanwhile)(store);
         }
         if self.replaces_left.fetch_sub(1, Relaxed) == 0 {
             return Err(Error::new(Kind::Unavailable, "killed"));
         }
-        self.store.replace(scope, old, new)
-    }
-    fn init(&self, scope: Scope) -> Result<()> {
-        self.store.init(scope)
-    }
-    fn remove(&self, scope: Scope) -> Result<()> {
-        self.store.remove(scope)
-    }
-    fn append(&self, scope: Scope, events: &[Event]) -> Result<Vec<String>> {
-        self.store.append(scope, events)
-    }
-    fn get(&self, scope: Scope, id: &str) -> Result<Option<Event>> {
-        self.store.get(scope, id)
-    }
-    fn delete(&self, scope: Scope, id: &str) -> Result<bool> {
-        self.store.delete(scope, id)
-    }
-    fn delete_entity(&self, scope: Scope, kind: &str, id: &str) -> Result<u64> {
-        self.store.delete_entity(scope, kind, id)
-    }
-    fn find(&self, scope: Scope, filter: &EventFilter, visit: Visit<'_>) -> Result<()> {
-        self.store.find(scope, filter, visit)
-    }
-    fn scan(&self, scope: Scope, visit: Visit<'_>) -> Result<()> {
-        self.store.scan(scope, visit)
-    }
-    fn count(&self, scope: Scope) -> Result<u64> {
-        self.store.count(scope)
+        store.replace(scope, old, new)
     }
 }

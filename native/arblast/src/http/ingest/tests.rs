@@ -1,6 +1,7 @@
 use std::sync::atomic::AtomicBool;
 
-use events::{Entity, EventFilter, EventTime, EventVersion, MemoryStore, Visit};
+use events::conformance::{Deviation, Double};
+use events::{Entity, EventTime};
 
 use super::*;
 
@@ -9,7 +10,6 @@ const SCOPE: Scope = Scope { app: 1, channel: None };
 /// A store whose appends wait for a gate, and which cannot take events called `bad`; `panic` is a defect.
 #[derive(Default)]
 struct Gated {
-    inner: MemoryStore,
     is_open: Mutex<bool>,
     opened: Condvar,
     is_waiting: AtomicBool,
@@ -29,14 +29,8 @@ impl Gated {
     }
 }
 
-impl EventStore for Gated {
-    fn init(&self, scope: Scope) -> events::Result<()> {
-        self.inner.init(scope)
-    }
-    fn remove(&self, scope: Scope) -> events::Result<()> {
-        self.inner.remove(scope)
-    }
-    fn append(&self, scope: Scope, events: &[Event]) -> Answer {
+impl Deviation for Gated {
+    fn append(&self, store: &dyn EventStore, scope: Scope, events: &[Event]) -> Answer {
         self.is_waiting.store(true, Ordering::SeqCst);
         drop(self.opened.wait_while(self.is_open.lock().unwrap(), |open| !*open).unwrap());
         self.groups.lock().unwrap().push(events.len());
@@ -44,28 +38,7 @@ impl EventStore for Gated {
         if events.iter().any(|event| event.event == "bad") {
             return Err(Error::new(Kind::Internal, "bad"));
         }
-        self.inner.append(scope, events)
-    }
-    fn get(&self, scope: Scope, id: &str) -> events::Result<Option<Event>> {
-        self.inner.get(scope, id)
-    }
-    fn delete(&self, scope: Scope, id: &str) -> events::Result<bool> {
-        self.inner.delete(scope, id)
-    }
-    fn delete_entity(&self, scope: Scope, kind: &str, id: &str) -> events::Result<u64> {
-        self.inner.delete_entity(scope, kind, id)
-    }
-    fn replace(&self, scope: Scope, old: &[EventVersion], new: &[Event]) -> events::Result<bool> {
-        self.inner.replace(scope, old, new)
-    }
-    fn find(&self, scope: Scope, filter: &EventFilter, visit: Visit<'_>) -> events::Result<()> {
-        self.inner.find(scope, filter, visit)
-    }
-    fn scan(&self, scope: Scope, visit: Visit<'_>) -> events::Result<()> {
-        self.inner.scan(scope, visit)
-    }
-    fn count(&self, scope: Scope) -> events::Result<u64> {
-        self.inner.count(scope)
+        store.append(scope, events)
     }
 }
 
@@ -83,10 +56,10 @@ fn event(name: &str, id: &str) -> Event {
     }
 }
 
-fn gated(events_max: usize) -> (Arc<Gated>, Ingest) {
-    let store = Arc::new(Gated::default());
+fn gated(events_max: usize) -> (Arc<Double<Gated>>, Ingest) {
+    let store = Arc::new(Double::new(Gated::default()));
     store.init(SCOPE).unwrap();
-    let ingest = Ingest::start(Arc::<Gated>::clone(&store), events_max).unwrap();
+    let ingest = Ingest::start(Arc::<Double<Gated>>::clone(&store), events_max).unwrap();
     (store, ingest)
 }
 

@@ -7,10 +7,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use engine::{EngineConfig, Leniency, Observer, TrainOptions, TrainReport};
-use events::{
-    Event, EventFilter, EventStore, EventTime, EventVersion, Json, Kind, NewApp, Scope, Visit, VisitDeed,
-    json,
-};
+use events::conformance::{Deviation, Double};
+use events::{Event, EventStore, EventTime, Json, Kind, NewApp, Scope, Visit, VisitDeed, json};
 use stores::Storage;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -46,8 +44,8 @@ impl Gate {
     }
 }
 
+#[derive(Default)]
 struct Gated {
-    inner: Arc<dyn EventStore>,
     history: Gate,
     scan: Gate,
     fails: AtomicBool,
@@ -55,32 +53,14 @@ struct Gated {
     reading_most: AtomicUsize,
 }
 
-impl EventStore for Gated {
-    fn init(&self, scope: Scope) -> events::Result<()> {
-        self.inner.init(scope)
-    }
-    fn remove(&self, scope: Scope) -> events::Result<()> {
-        self.inner.remove(scope)
-    }
-    fn append(&self, scope: Scope, events: &[Event]) -> events::Result<Vec<String>> {
-        self.inner.append(scope, events)
-    }
-    fn get(&self, scope: Scope, event_id: &str) -> events::Result<Option<Event>> {
-        self.inner.get(scope, event_id)
-    }
-    fn delete(&self, scope: Scope, event_id: &str) -> events::Result<bool> {
-        self.inner.delete(scope, event_id)
-    }
-    fn delete_entity(&self, scope: Scope, kind: &str, id: &str) -> events::Result<u64> {
-        self.inner.delete_entity(scope, kind, id)
-    }
-    fn replace(&self, scope: Scope, old: &[EventVersion], new: &[Event]) -> events::Result<bool> {
-        self.inner.replace(scope, old, new)
-    }
-    fn find(&self, scope: Scope, filter: &EventFilter, visit: Visit<'_>) -> events::Result<()> {
-        self.inner.find(scope, filter, visit)
-    }
-    fn history(&self, scope: Scope, entity: (&str, &str), visit: VisitDeed<'_>) -> events::Result<()> {
+impl Deviation for Gated {
+    fn history(
+        &self,
+        store: &dyn EventStore,
+        scope: Scope,
+        entity: (&str, &str),
+        visit: VisitDeed<'_>,
+    ) -> events::Result<()> {
         if self.fails.load(Ordering::SeqCst) {
             return Err(events::Error::new(Kind::Unavailable, "the disk is away"));
         }
@@ -88,14 +68,11 @@ impl EventStore for Gated {
         self.reading_most.fetch_max(reading, Ordering::SeqCst);
         self.history.pass();
         self.reading.fetch_sub(1, Ordering::SeqCst);
-        self.inner.history(scope, entity, visit)
+        store.history(scope, entity, visit)
     }
-    fn scan(&self, scope: Scope, visit: Visit<'_>) -> events::Result<()> {
+    fn scan(&self, store: &dyn EventStore, scope: Scope, visit: Visit<'_>) -> events::Result<()> {
         self.scan.pass();
-        self.inner.scan(scope, visit)
-    }
-    fn count(&self, scope: Scope) -> events::Result<u64> {
-        self.inner.count(scope)
+        store.scan(scope, visit)
     }
 }
 
@@ -115,7 +92,7 @@ fn config() -> EngineConfig {
 struct Shop {
     home: TempDir,
     storage: Storage,
-    gated: Arc<Gated>,
+    gated: Arc<Double<Gated>>,
 }
 
 impl Shop {
@@ -137,15 +114,8 @@ impl Shop {
             Event::parse(text.as_bytes(), now).unwrap()
         };
         storage.events.append(scope, &buys.map(buy).collect::<Vec<_>>()).unwrap();
-        let gated = Arc::new(Gated {
-            inner: Arc::clone(&storage.events),
-            history: Gate::default(),
-            scan: Gate::default(),
-            fails: AtomicBool::new(false),
-            reading: AtomicUsize::new(0),
-            reading_most: AtomicUsize::new(0),
-        });
-        storage.events = Arc::<Gated>::clone(&gated);
+        let gated = Arc::new(Double::of(Arc::clone(&storage.events), Gated::default()));
+        storage.events = Arc::<Double<Gated>>::clone(&gated);
         let shop = Self { home, storage, gated };
         let options = TrainOptions { threads: 1, now_ms: now.millis };
         let config = config();

@@ -1,8 +1,9 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
-use events::{EventFilter, EventVersion, Kind, MemoryStore, Visit};
+use events::conformance::{Deviation, Double};
+use events::{Kind, Visit};
 
 use super::*;
 
@@ -10,59 +11,32 @@ const SCOPE: Scope = Scope { app: 1, channel: None };
 
 /// A store that dies, as if killed, in an append: some die before it is stored, some after.
 struct Dying {
-    store: MemoryStore,
     appends_left: AtomicUsize,
-    after: bool,
+    after: AtomicBool,
 }
 
-impl EventStore for Dying {
-    fn append(&self, scope: Scope, events: &[Event]) -> events::Result<Vec<String>> {
+impl Deviation for Dying {
+    fn append(&self, store: &dyn EventStore, scope: Scope, events: &[Event]) -> events::Result<Vec<String>> {
         let dead = || events::Error::new(Kind::Unavailable, "killed");
         let left = self.appends_left.fetch_sub(1, Ordering::Relaxed);
-        if left == 0 && !self.after {
+        let after = self.after.load(Ordering::Relaxed);
+        if left == 0 && !after {
             return Err(dead());
         }
-        let ids = self.store.append(scope, events)?;
+        let ids = store.append(scope, events)?;
         if left == 0 { Err(dead()) } else { Ok(ids) }
-    }
-    fn init(&self, scope: Scope) -> events::Result<()> {
-        self.store.init(scope)
-    }
-    fn remove(&self, scope: Scope) -> events::Result<()> {
-        self.store.remove(scope)
-    }
-    fn get(&self, scope: Scope, id: &str) -> events::Result<Option<Event>> {
-        self.store.get(scope, id)
-    }
-    fn delete(&self, scope: Scope, id: &str) -> events::Result<bool> {
-        self.store.delete(scope, id)
-    }
-    fn delete_entity(&self, scope: Scope, kind: &str, id: &str) -> events::Result<u64> {
-        self.store.delete_entity(scope, kind, id)
-    }
-    fn replace(&self, scope: Scope, old: &[EventVersion], new: &[Event]) -> events::Result<bool> {
-        self.store.replace(scope, old, new)
-    }
-    fn find(&self, scope: Scope, filter: &EventFilter, visit: Visit<'_>) -> events::Result<()> {
-        self.store.find(scope, filter, visit)
-    }
-    fn scan(&self, scope: Scope, visit: Visit<'_>) -> events::Result<()> {
-        self.store.scan(scope, visit)
-    }
-    fn count(&self, scope: Scope) -> events::Result<u64> {
-        self.store.count(scope)
     }
 }
 
 struct Bench {
     home: tempfile::TempDir,
-    store: Dying,
+    store: Double<Dying>,
 }
 
 impl Bench {
     fn new() -> Self {
-        let store =
-            Dying { store: MemoryStore::new(), appends_left: AtomicUsize::new(usize::MAX), after: false };
+        let dying = Dying { appends_left: AtomicUsize::new(usize::MAX), after: AtomicBool::new(false) };
+        let store = Double::new(dying);
         store.init(SCOPE).unwrap();
         Self { home: tempfile::tempdir().unwrap(), store }
     }
@@ -138,14 +112,14 @@ fn repeated_lines_are_repeated_events_but_a_repeated_file_is_not() {
 fn an_interrupted_import_goes_on_and_stores_each_line_once() {
     let (text, targets) = many_lines();
     for (appends, after) in [(0, false), (0, true), (1, false), (1, true), (2, true)] {
-        let mut bench = Bench::new();
+        let bench = Bench::new();
         let source = bench.file(&text);
-        bench.store.after = after;
-        bench.store.appends_left = AtomicUsize::new(appends);
+        bench.store.after.store(after, Ordering::Relaxed);
+        bench.store.appends_left.store(appends, Ordering::Relaxed);
         let error = bench.run(&source, OnError::Skip, false).0.unwrap_err();
         assert_eq!((error.kind(), error.to_string().as_str()), (Kind::Unavailable, "killed"));
         assert!(bench.targets().len() < targets.len());
-        bench.store.appends_left = AtomicUsize::new(usize::MAX);
+        bench.store.appends_left.store(usize::MAX, Ordering::Relaxed);
         let totals = bench.run(&source, OnError::Skip, false).0.unwrap();
         assert_eq!(totals.lines, 100_000);
         assert_eq!(totals.resumed > 0, appends > 0);
