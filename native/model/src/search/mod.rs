@@ -8,7 +8,7 @@ mod sums;
 mod terms;
 mod top;
 
-use std::cell::RefCell;
+use std::sync::{Mutex, PoisonError};
 
 use crate::bits::Bits;
 use crate::{Condition, Hit, Scoring, SearchPlan, View};
@@ -19,7 +19,7 @@ pub(crate) use order::Permutation;
 use sums::Sums;
 use top::{Top, key, unkey};
 
-/// Working memory of one thread, kept from query to query.
+/// Working memory of one search, kept from query to query.
 #[derive(Debug, Default)]
 struct Scratch {
     sums: Sums,
@@ -29,9 +29,9 @@ struct Scratch {
     keys: Vec<u64>,
 }
 
-thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
-}
+/// What no search uses now. The last one used is taken first: it is still in the processor's cache, and there are never
+/// more than searches at the same time, however many threads ask.
+static SPARE: Mutex<Vec<Scratch>> = Mutex::new(Vec::new());
 
 impl View<'_> {
     /// The page of items that the plan describes: by score descending, then by ranking (`by_ranking`), then by item id.
@@ -42,10 +42,11 @@ impl View<'_> {
         if plan.num == 0 {
             return Vec::new();
         }
-        // Taken out and put back, so that a panic leaves a fresh one behind.
-        let mut scratch = SCRATCH.take();
+        let spare = || SPARE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut scratch = spare().pop().unwrap_or_default();
         let hits = self.search_with(plan, &mut scratch);
-        SCRATCH.set(scratch);
+        // Not reached by a panic, which may leave it in disorder.
+        spare().push(scratch);
         hits
     }
 
