@@ -105,14 +105,14 @@ impl Client {
     }
 
     /// Sends all that is due, and waits for each answer as long as the plan says; then closes the connection, and opens
-    /// another for what is due next.
+    /// another for what is due next. After the end it waits for nothing.
     pub async fn run(mut self) -> Outcome {
         let mut workload = Workload::new(self.plan.seed, self.number, self.plan.users, self.plan.items);
         let mut request = Request::default();
         loop {
-            let due = self.schedule.due(self.number, self.sent);
+            let Some(due) = self.schedule.due(self.number, self.sent) else { break };
             let given_up = self.waiting.front().map(|written| *written + self.plan.timeout);
-            let Some(next) = due.into_iter().chain(given_up).min() else { break };
+            let next = given_up.map_or(due, |given_up| due.min(given_up));
             tokio::select! {
                 biased;
                 readable = readable(self.stream.as_ref()) => match readable.and_then(|()| self.read()) {
@@ -132,29 +132,37 @@ impl Client {
                 self.send(&request.text).await;
             }
         }
+        self.close("cut off by the end of the load");
         self.outcome
     }
 
+    /// Sends a request, on a new connection if there is none or the server has closed it.
     async fn send(&mut self, request: &[u8]) {
-        if self.stream.is_none()
-            && let Err(error) = self.connect().await
-        {
-            self.outcome.refused_connections += 1;
-            *self.outcome.not_written.entry(format!("not connected: {}", named(&error))).or_default() += 1;
-            return;
-        }
-        match self.write(request) {
-            Ok(true) => {
-                self.outcome.written += 1;
-                self.waiting.push_back(Instant::now());
+        if self.stream.is_some() {
+            match self.write(request) {
+                Ok(taken) => return self.wrote(taken),
+                Err(_) => {
+                    // The reason may be there to be read.
+                    let _ = self.read();
+                    self.close("closed");
+                }
             }
-            Ok(false) => *self.outcome.not_written.entry("socket full".to_owned()).or_default() += 1,
+        }
+        match self.connect().await.and_then(|()| self.write(request)) {
+            Ok(taken) => self.wrote(taken),
             Err(error) => {
-                // The reason may be there to be read.
-                let _ = self.read();
-                self.close("closed");
+                self.outcome.refused_connections += 1;
                 *self.outcome.not_written.entry(named(&error)).or_default() += 1;
             }
+        }
+    }
+
+    fn wrote(&mut self, taken: bool) {
+        if taken {
+            self.outcome.written += 1;
+            self.waiting.push_back(Instant::now());
+        } else {
+            *self.outcome.not_written.entry("socket full".to_owned()).or_default() += 1;
         }
     }
 
@@ -202,7 +210,8 @@ impl Client {
             let outcome = &mut self.outcome;
             *outcome.answers.entry(answer.status).or_default() += 1;
             outcome.refused_connections += u64::from(answer.status == 503 && !keep);
-            outcome.without_retry_after += u64::from(matches!(answer.status, 429 | 503) && !answer.retry_after);
+            outcome.without_retry_after +=
+                u64::from(matches!(answer.status, 429 | 503) && !answer.retry_after);
             if (200..300).contains(&answer.status) {
                 outcome.accepted.push(micros);
                 outcome.degraded += u64::from(answer.degraded);

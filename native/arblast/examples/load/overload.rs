@@ -23,7 +23,7 @@ const SUSTAINED_CONNECTIONS: u64 = 64;
 /// Time for the server to be well again.
 const RECOVERY_MAX: Duration = Duration::from_secs(30);
 /// So many answers in a row of at most twice the calm p99 are normal again.
-const NORMAL_IN_A_ROW: usize = 20;
+const NORMAL_IN_A_ROW: usize = 8;
 /// Connections that were there before the load, and whose clients wait for each answer.
 const PATIENT_CONNECTIONS: u64 = 8;
 /// How often memory is looked at.

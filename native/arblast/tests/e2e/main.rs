@@ -24,6 +24,7 @@ mod openapi;
 mod operation;
 mod operation_config;
 mod operation_tls;
+mod overload;
 mod page;
 mod program;
 mod prune;

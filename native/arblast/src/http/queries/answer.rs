@@ -30,11 +30,13 @@ pub struct Limits {
     pub threads_max: usize,
     /// A history that takes longer is done without.
     pub history_timeout_ms: u64,
+    /// Who waits longer for a thread is refused: an answer that comes later helps nobody.
+    pub wait_max: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { queries_max: 1024, threads_max: 32, history_timeout_ms: 200 }
+        Self { queries_max: 1024, threads_max: 32, history_timeout_ms: 200, wait_max: Duration::from_secs(1) }
     }
 }
 
@@ -131,7 +133,6 @@ impl Answering {
 
     /// Answers one question. Without its history if that does not come in time.
     pub async fn answer(&self, question: Question) -> std::result::Result<Answer, Refused> {
-        let busy = || Refused::busy("too many queries at the same time; try again");
         let _queued = self.queue.try_acquire().map_err(|_| busy())?;
         let with_history = match question.query.user {
             Some(_) => self.with_history(&question).await?,
@@ -198,14 +199,19 @@ impl Answering {
         }
     }
 
-    async fn without_store(&self, question: Question) -> Result<Answer> {
-        let permit = Arc::clone(&self.computers).acquire_owned().await;
-        blocking(move || {
+    async fn without_store(&self, question: Question) -> std::result::Result<Answer, Refused> {
+        let free = timeout(self.limits.wait_max, Arc::clone(&self.computers).acquire_owned());
+        let Ok(Ok(permit)) = free.await else { return Err(busy()) };
+        let answer = blocking(move || {
             let _permit = permit;
             question.answer_without_store()
-        })
-        .await
+        });
+        Ok(answer.await?)
     }
+}
+
+fn busy() -> Refused {
+    Refused::busy("too many queries at the same time; try again")
 }
 
 const READING: u8 = 0;

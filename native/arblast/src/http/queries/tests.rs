@@ -229,7 +229,9 @@ fn until(what: &str, is: impl Fn() -> bool) {
 }
 
 fn limits(queries_max: usize, threads_max: usize, history_timeout_ms: u64) -> Settings {
-    let answering = Limits { queries_max, threads_max, history_timeout_ms };
+    // Long enough for any machine.
+    let wait_max = Duration::from_secs(60);
+    let answering = Limits { queries_max, threads_max, history_timeout_ms, wait_max };
     Settings { answering, ..Settings::default() }
 }
 
