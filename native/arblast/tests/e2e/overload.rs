@@ -160,7 +160,7 @@ fn events_beyond_the_queue_are_refused_and_none_that_was_acknowledged_is_lost() 
     let event = |round: usize, number: usize| buy(&format!("r{round}n{number}"), "i");
     let acknowledged = accepted_and_refused(server.port, EVENTS, (201, 429), event);
     are_there_once(&program, &acknowledged);
-    events(&server, Target::is_well);
+    events(&server, |target| target.is_well());
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn queries_beyond_the_limit_are_refused() {
     let program = trained();
     let server = Server::start(&program, &["--set", "queriesMax=1"]);
     accepted_and_refused(server.port, QUERIES, (200, 503), |_, _| QUERY.to_owned());
-    queries(&server, Target::is_well);
+    queries(&server, |target| target.is_well());
 }
 
 #[test]

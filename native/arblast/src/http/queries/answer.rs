@@ -3,6 +3,7 @@
 //! A store that hangs keeps the threads that read from it, so these are counted: queries that find none left answer
 //! without history, on threads of their own.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -191,22 +192,20 @@ impl Answering {
         // Also gives up when nobody wants the answer any more and this is dropped.
         let waiting = Waiting { state: &state, stuck: &self.stuck };
         let question = question.clone();
-        let mut answer = std::pin::pin!(blocking(move || question.answer_with_history(&reading)));
+        // The permission comes back with the answer: the next query then finds this thread free, and starts no other.
+        let mut answer = pin!(blocking(move || Ok((question.answer_with_history(&reading), reading))));
         tokio::select! {
             biased;
-            answer = &mut answer => answer,
-            () = sleep(deadline) => if waiting.give_up() { Ok(None) } else { answer.await },
+            answer = &mut answer => answer?.0,
+            () = sleep(deadline) => if waiting.give_up() { Ok(None) } else { answer.await?.0 },
         }
     }
 
     async fn without_store(&self, question: Question) -> std::result::Result<Answer, Refused> {
         let free = timeout(self.limits.wait_max, Arc::clone(&self.computers).acquire_owned());
         let Ok(Ok(permit)) = free.await else { return Err(busy()) };
-        let answer = blocking(move || {
-            let _permit = permit;
-            question.answer_without_store()
-        });
-        Ok(answer.await?)
+        let (answer, _permit) = blocking(move || Ok((question.answer_without_store(), permit))).await?;
+        Ok(answer?)
     }
 }
 
