@@ -109,8 +109,7 @@ impl Client {
     pub async fn run(mut self) -> Outcome {
         let mut workload = Workload::new(self.plan.seed, self.number, self.plan.users, self.plan.items);
         let mut request = Request::default();
-        loop {
-            let Some(due) = self.schedule.due(self.number, self.sent) else { break };
+        while let Some(due) = self.schedule.due(self.number, self.sent) {
             let given_up = self.waiting.front().map(|written| *written + self.plan.timeout);
             let next = given_up.map_or(due, |given_up| due.min(given_up));
             tokio::select! {
