@@ -46,7 +46,7 @@ struct Shared {
 }
 
 impl Live {
-    /// Catches up, and follows from then on. A store that cannot be read is told on standard error and asked again; until
+    /// Catches up, and follows from then on. A store that cannot be read is told in the log and asked again; until
     /// then items are as they were trained.
     ///
     /// # Errors
@@ -144,10 +144,10 @@ impl Follower {
             Err(Failure::new(Kind::Internal, "a defect of the program; please report it"))
         });
         match &looked {
-            Err(failure) if !self.failing => eprintln!(
-                "[WARN] [Live$] changes of items cannot be read: {failure}; answers go on with what was read before"
+            Err(failure) if !self.failing => tracing::warn!(
+                "changes of items cannot be read: {failure}; answers go on with what was read before"
             ),
-            Ok(_) if self.failing => eprintln!("[INFO] [Live$] changes of items are read again"),
+            Ok(_) if self.failing => tracing::info!("changes of items are read again"),
             _ => {}
         }
         self.failing = looked.is_err();

@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     match cli::run(parsed, &argv.passed) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            cli::console::error(&failure);
+            observe::log::last_words(&failure);
             ExitCode::from(failure.exit_code())
         }
     }

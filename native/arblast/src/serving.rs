@@ -171,7 +171,7 @@ impl Serving {
         let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
         for name in &query.unknown {
             if reported.len() < REPORTED_MAX && reported.insert(name.clone()) {
-                eprintln!("[WARN] [Query$] queries have no member \"{name}\": it is ignored");
+                tracing::warn!(target: "arblast::query", "queries have no member \"{name}\": it is ignored");
             }
         }
     }

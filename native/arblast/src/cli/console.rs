@@ -57,11 +57,6 @@ pub fn interactive() -> bool {
     io::stdout().is_terminal()
 }
 
-/// `error: …` on standard error.
-pub fn error(text: impl Display) {
-    to_stderr(format_args!("error: {text}"));
-}
-
 /// Asks on standard output and reads the answer from standard input: `true` for `YES`.
 pub fn confirmed() -> bool {
     let mut out = io::stdout().lock();

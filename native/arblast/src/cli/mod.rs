@@ -36,6 +36,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::failure::Result;
+use crate::observe::log::Log;
 use argv::Passed;
 pub use context::Context;
 
@@ -131,6 +132,13 @@ enum Command {
     Refused(refused::Command),
 }
 
+impl Command {
+    /// Does it run until it is stopped, with a log?
+    fn is_server(&self) -> bool {
+        matches!(self, Self::Data(Data::Eventserver(_)) | Self::Engine(Engine::Deploy(_) | Engine::Serve(_)))
+    }
+}
+
 /// Apps and their events.
 #[derive(Debug, Subcommand)]
 enum Data {
@@ -188,6 +196,7 @@ enum Engine {
 /// Runs one command.
 pub fn run(cli: Cli, passed: &[String]) -> Result<()> {
     let context = Context::new(cli.global, Passed::parse(passed));
+    let _log = (!cli.command.is_server()).then(Log::of_command);
     match cli.command {
         Command::Version => version::run(&context),
         Command::Data(command) => run_data(command, &context),

@@ -80,7 +80,7 @@ async fn send(waiting: Arc<Mutex<mpsc::Receiver<String>>>, target: Arc<Target>, 
                 let failed = counters.failed.fetch_add(1, Ordering::Relaxed) + 1;
                 // The first, and then ever fewer: a server that is away fails each.
                 if failed.is_power_of_two() {
-                    eprintln!("[WARN] [Outbox$] {}: {why} ({failed} failed so far)", connection.target());
+                    tracing::warn!("{}: {why} ({failed} failed so far)", connection.target());
                 }
             }
         }

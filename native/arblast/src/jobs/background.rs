@@ -74,7 +74,7 @@ impl Background {
         let (observer, storage) = (UntilStopped(Arc::clone(&stop)), storage.clone());
         let train = move || {
             if let Err(failure) = order.job(&storage).finish(begun, &observer) {
-                eprintln!("[ERROR] [Jobs$] the train of engine {} failed: {failure}", order.config.variant);
+                tracing::error!("the train of engine {} failed: {failure}", order.config.variant);
             }
         };
         let thread = thread::Builder::new()

@@ -1,11 +1,12 @@
-//! Log lines on standard error, as text or JSON. Whoever logs uses the macros of `tracing`.
+//! Log lines on standard error, as text or JSON. Whoever logs uses the macros of `tracing`. Commands that are no servers
+//! print their warnings in the form of PredictionIO.
 //!
 //! Lines are written by a thread of their own: a reader that is slow or gone must not hold up requests. Lines that
 //! find the buffer full are dropped and counted.
 
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +19,9 @@ use tracing::{Event, Level, Metadata, Subscriber};
 
 use crate::clock;
 use crate::settings::{LogFormat, LogSettings};
+
+/// The target of lines that are written at any level: who deleted what.
+pub const AUDIT: &str = "audit";
 
 /// Lines that wait to be written.
 const BUFFER_BYTES_MAX: usize = 1 << 20;
@@ -32,11 +36,26 @@ pub struct Log {
 }
 
 impl Log {
-    /// Begins to write; only the first of a process does.
+    /// Begins to write the log of a server, panics too; only the first of a process does.
     pub fn start(settings: &LogSettings) -> Self {
-        let sink = Arc::new(Sink::default());
         let level = settings.level.parse().unwrap_or(LevelFilter::INFO);
-        let lines = Lines { level, format: settings.format, sink: Arc::clone(&sink) };
+        let form = match settings.format {
+            LogFormat::Text => Form::Text,
+            LogFormat::Json => Form::Json,
+        };
+        IS_JSON.store(form == Form::Json, Ordering::Relaxed);
+        std::panic::set_hook(Box::new(|panic| tracing::error!(target: "arblast::panic", "{panic}")));
+        Self::with(level, form)
+    }
+
+    /// Begins to write the warnings of a command.
+    pub fn of_command() -> Self {
+        Self::with(LevelFilter::WARN, Form::Command)
+    }
+
+    fn with(level: LevelFilter, form: Form) -> Self {
+        let sink = Arc::new(Sink::default());
+        let lines = Lines { level, form, sink: Arc::clone(&sink) };
         if tracing::subscriber::set_global_default(lines).is_ok() {
             let writing = Arc::clone(&sink);
             // Without the thread there are no lines, and still a server.
@@ -117,22 +136,46 @@ impl Sink {
     }
 }
 
+/// Whether this process logs JSON.
+static IS_JSON: AtomicBool = AtomicBool::new(false);
+
+/// The last words of a process, on standard error: `error: …`, or a line of the log if that is JSON.
+pub fn last_words(text: impl fmt::Display) {
+    let mut line = format!("error: {text}\n");
+    if IS_JSON.load(Ordering::Relaxed) {
+        let time = EventTime::utc(clock::now_ms()).to_string();
+        let fields = Fields { form: Form::Json, message: text.to_string(), others: String::new() };
+        line = fields.line(&time, Level::ERROR, "arblast");
+    }
+    let _ = std::io::stderr().lock().write_all(line.as_bytes());
+}
+
+/// What lines look like.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Text,
+    Json,
+    /// `[WARN] [Logger$] text`
+    Command,
+}
+
 /// Turns events into lines. Spans carry nothing here: each line says everything itself.
 struct Lines {
     level: LevelFilter,
-    format: LogFormat,
+    form: Form,
     sink: Arc<Sink>,
 }
 
 impl Subscriber for Lines {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let is_ours = metadata.target() == "access" || metadata.target().starts_with("arblast");
+        let target = metadata.target();
+        let is_ours = target == "access" || target.starts_with("arblast");
         let level = if is_ours { self.level } else { self.level.min(LevelFilter::WARN) };
-        metadata.is_event() && *metadata.level() <= level
+        metadata.is_event() && (*metadata.level() <= level || target == AUDIT)
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(self.level)
+        Some(self.level.max(LevelFilter::INFO))
     }
 
     fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
@@ -145,7 +188,7 @@ impl Subscriber for Lines {
 
     fn event(&self, event: &Event<'_>) {
         let time = EventTime::utc(clock::now_ms());
-        self.sink.push(&line(self.format, &time.to_string(), event));
+        self.sink.push(&line(self.form, &time.to_string(), event));
     }
 
     fn enter(&self, _: &span::Id) {}
@@ -153,32 +196,17 @@ impl Subscriber for Lines {
     fn exit(&self, _: &span::Id) {}
 }
 
-fn line(format: LogFormat, time: &str, event: &Event<'_>) -> String {
-    let (level, target) = (event.metadata().level(), event.metadata().target());
-    let mut line = String::with_capacity(200);
-    let mut fields = Fields { format, message: String::new(), others: String::with_capacity(160) };
+fn line(form: Form, time: &str, event: &Event<'_>) -> String {
+    let mut fields = Fields { form, message: String::new(), others: String::with_capacity(160) };
     event.record(&mut fields);
-    let _ = match format {
-        LogFormat::Text => {
-            write!(line, "{time} {level:5} {target}:")
-        }
-        LogFormat::Json => {
-            write!(line, "{{\"time\":\"{time}\",\"level\":\"{}\",\"target\":\"{target}\"", name(*level))
-        }
-    };
-    if !fields.message.is_empty() {
-        match format {
-            // A line stays one line.
-            LogFormat::Text => line.extend([" ", &fields.message.replace(['\n', '\r'], " ")]),
-            LogFormat::Json => {
-                line.push_str(",\"message\":");
-                write_string(&fields.message, &mut line);
-            }
-        }
-    }
-    line.push_str(&fields.others);
-    line.push_str(if format == LogFormat::Json { "}\n" } else { "\n" });
-    line
+    fields.line(time, *event.metadata().level(), event.metadata().target())
+}
+
+/// `Query$` of `arblast::query`.
+fn logger(target: &str) -> String {
+    let word = target.rsplit("::").next().unwrap_or(target);
+    let mut letters = word.chars();
+    letters.next().map_or_else(String::new, |first| format!("{}{}$", first.to_uppercase(), letters.as_str()))
 }
 
 fn name(level: Level) -> &'static str {
@@ -192,16 +220,39 @@ fn name(level: Level) -> &'static str {
 }
 
 struct Fields {
-    format: LogFormat,
+    form: Form,
     message: String,
     others: String,
 }
 
 impl Fields {
+    fn line(&self, time: &str, level: Level, target: &str) -> String {
+        let Self { form, message, others } = self;
+        let mut line = String::with_capacity(200);
+        let _ = match form {
+            Form::Text => write!(line, "{time} {level:5} {target}:"),
+            Form::Json => {
+                let level = name(level);
+                write!(line, "{{\"time\":\"{time}\",\"level\":\"{level}\",\"target\":\"{target}\"")
+            }
+            Form::Command => write!(line, "[{level}] [{}]", logger(target)),
+        };
+        if *form == Form::Json && !message.is_empty() {
+            line.push_str(",\"message\":");
+            write_string(message, &mut line);
+        } else if !message.is_empty() {
+            // A line stays one line.
+            line.extend([" ", &message.replace(['\n', '\r'], " ")]);
+        }
+        line.push_str(others);
+        line.push_str(if *form == Form::Json { "}\n" } else { "\n" });
+        line
+    }
+
     fn name(&mut self, field: &Field) {
-        let _ = match self.format {
-            LogFormat::Text => write!(self.others, " {}=", field.name()),
-            LogFormat::Json => write!(self.others, ",\"{}\":", field.name()),
+        let _ = match self.form {
+            Form::Text | Form::Command => write!(self.others, " {}=", field.name()),
+            Form::Json => write!(self.others, ",\"{}\":", field.name()),
         };
     }
 
@@ -217,7 +268,7 @@ impl Fields {
         }
         self.name(field);
         let is_word = !value.is_empty() && value.bytes().all(|b| b.is_ascii_graphic() && b != b'"');
-        if is_word && self.format == LogFormat::Text {
+        if is_word && self.form != Form::Json {
             self.others.push_str(value);
         } else {
             write_string(value, &mut self.others);
@@ -251,16 +302,16 @@ impl Visit for Fields {
 mod tests {
     use super::*;
 
-    fn logged(format: LogFormat, level: LevelFilter, log: impl FnOnce()) -> String {
+    fn logged(form: Form, level: LevelFilter, log: impl FnOnce()) -> String {
         let sink = Arc::new(Sink::default());
-        let lines = Lines { level, format, sink: Arc::clone(&sink) };
+        let lines = Lines { level, form, sink: Arc::clone(&sink) };
         tracing::subscriber::with_default(lines, log);
         String::from_utf8(std::mem::take(&mut sink.lock().lines)).unwrap()
     }
 
     #[test]
     fn text_lines_stay_one_line() {
-        let text = logged(LogFormat::Text, LevelFilter::INFO, || {
+        let text = logged(Form::Text, LevelFilter::INFO, || {
             tracing::info!(target: "arblast::x", n = 3, a = "b c\n", w = "d/e", "two\nlines");
         });
         let (time, rest) = text.split_once(' ').unwrap();
@@ -270,7 +321,7 @@ mod tests {
 
     #[test]
     fn json_lines_are_objects() {
-        let text = logged(LogFormat::Json, LevelFilter::INFO, || {
+        let text = logged(Form::Json, LevelFilter::INFO, || {
             tracing::warn!(target: "arblast", n = 3_u64, ok = true, a = "q\"", why = ?Some(1), "it {}", "\"is\"");
         });
         let object = events::json::parse(text.as_bytes()).unwrap();
@@ -287,8 +338,16 @@ mod tests {
             tracing::warn!(target: "rustls::server", "3");
             tracing::info!(target: "access", "4");
         };
-        assert_eq!(logged(LogFormat::Text, LevelFilter::INFO, log).lines().count(), 2);
-        assert_eq!(logged(LogFormat::Text, LevelFilter::ERROR, log), "");
+        let audit = || tracing::info!(target: AUDIT, "5");
+        assert_eq!(logged(Form::Text, LevelFilter::INFO, log).lines().count(), 2);
+        assert_eq!(logged(Form::Text, LevelFilter::ERROR, log), "");
+        assert_eq!(logged(Form::Text, LevelFilter::ERROR, audit).lines().count(), 1);
+    }
+
+    #[test]
+    fn warnings_of_commands_have_the_form_of_the_original() {
+        let log = || tracing::warn!(target: "arblast::query", "it is ignored");
+        assert_eq!(logged(Form::Command, LevelFilter::WARN, log), "[WARN] [Query$] it is ignored\n");
     }
 
     #[test]

@@ -232,7 +232,7 @@ fn keys_are_not_logged() {
     server.stored("/events.json?accessKey=key", &buy("u", "i").replace('}', ",}"));
     server.delete("/entities/user/u.json?accessKey=key");
     server.get("/events.json?accessKey=secret-but-wrong");
-    let told = server.told("[Audit]");
+    let told = server.told(" audit: ");
     assert!(
         told.contains(
             "deleted 1 events of entity \"user\" \"u\": app 1 \"shop\", channel default, client 127.0.0.1"

@@ -65,7 +65,7 @@ fn one_person_is_handed_over_and_erased() {
     let left = server.get("/events.json?accessKey=key").json();
     assert_eq!((text(&left, "0.entityId"), text(&left, "1.targetEntityId")), ("bob", "ann"));
     assert_eq!(
-        server.told("[Audit]").matches("[Audit] deleted 2 events of entity \"user\" \"ann\"").count(),
+        server.told(" audit: ").matches("audit: deleted 2 events of entity \"user\" \"ann\"").count(),
         1
     );
 }

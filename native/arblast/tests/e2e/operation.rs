@@ -168,6 +168,67 @@ fn sigterm_finishes_requests_in_work_and_sighup_does_not_end_a_server() {
     assert_eq!(server.ended(), Some(0));
 }
 
+/// Standard error of a server that has ended: each line must be an object with a level.
+fn objects(text: &str) -> Vec<Json> {
+    let object = |line: &str| json::parse(line.as_bytes()).unwrap_or_else(|error| panic!("{error}: {line}"));
+    let objects: Vec<Json> = text.lines().map(object).collect();
+    objects.iter().for_each(|line| assert!(!text_of(line, "level").is_empty(), "{line}"));
+    objects
+}
+
+fn text_of<'a>(line: &'a Json, member: &str) -> &'a str {
+    line.get(member).and_then(Json::as_str).unwrap_or_default()
+}
+
+#[test]
+fn a_log_of_json_holds_nothing_else() {
+    let program = trained();
+    program.ok(&["accesskey", "new", "shop", "--key", "key"]);
+    let mut command =
+        program.command(&["serve", "--ip", "127.0.0.1", "--event-port", "0", "--query-port", "0"]);
+    command.args(["--set", "logFormat=json", "--set", "logLevel=warn"]);
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut port = |words: &str| -> u16 {
+        let line = lines.find(|line| line.contains(words)).unwrap();
+        line.trim_end_matches('.').rsplit(':').next().unwrap().parse().unwrap()
+    };
+    let (events, queries) = (port("Event API"), port("Engine API"));
+    let send = |port, method, path, body| http(port, method, path, body).unwrap();
+    let lenient = r#"{"event":"x","entityType":"user","entityId":"u",}"#;
+    let engine = r#"{"engineId":"ur","engineFactory":"com.actionml.engines.ur.UREngine","algorithm":{"indicators":[{"name":"buy"}]}}"#;
+    assert_eq!(send(events, "POST", "/events.json?accessKey=key", lenient).0, 201);
+    assert_eq!(send(events, "DELETE", "/entities/user/u.json?accessKey=key", "").0, 200);
+    assert_eq!(send(queries, "POST", "/queries.json", r#"{"nonsense": 1}"#).0, 200);
+    assert_eq!(send(queries, "POST", "/engines", engine).0, 201);
+    assert_eq!(send(queries, "POST", "/engines/ur/jobs", "").0, 202);
+    wait_for(|| send(queries, "GET", "/engines/ur/jobs", "").1.contains("\"failed\"").then_some(())).unwrap();
+    assert_eq!(send(queries, "POST", "/stop", "").0, 200);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let told = String::from_utf8(output.stderr).unwrap();
+    let lines = objects(&told);
+    for (target, words) in [
+        ("arblast::http::events::notes", "malformed JSON"),
+        ("audit", "deleted 1 events"),
+        ("arblast::query", "no member \"nonsense\""),
+        ("arblast::jobs::background", "the train of engine ur failed"),
+    ] {
+        let found =
+            |line: &Json| text_of(line, "target") == target && text_of(line, "message").contains(words);
+        assert!(lines.iter().any(found), "{target}: {words} in {told}");
+    }
+    // The last error of a server, too; commands keep their form.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let ended =
+        program.run(&["eventserver", "--ip", "127.0.0.1", "--port", &port, "--set", "logFormat=json"]);
+    let last = objects(&ended.stderr).pop().unwrap();
+    assert!(text_of(&last, "message").contains("cannot listen on") && ended.code == Some(75), "{last}");
+    let asked = program.run(&["query", r#"{"nonsense": 1}"#]);
+    assert!(asked.stderr.starts_with("[WARN] [Query$] queries have no member \"nonsense\""), "{asked:?}");
+}
+
 #[test]
 fn metrics_are_what_prometheus_reads() {
     let program = trained();

@@ -1,30 +1,20 @@
-//! What the server tells its operator, on standard error. Access keys are never among it.
+//! What the server tells its operator, in the log. Access keys are never among it.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
-use std::io::Write;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use events::json::JsonError;
 
-const LOGGER: &str = "EventServer";
+use crate::observe::log::AUDIT;
 
 /// Things that are told once each are remembered up to this number, and beyond it not told.
 const REMEMBERED_MAX: usize = 1000;
 
-/// An error of the server.
-pub fn error(text: impl Display) {
-    line("ERROR", LOGGER, text);
-}
-
 /// A deletion, for whoever must prove it later.
 pub fn audit(text: impl Display) {
-    line("INFO", "Audit", text);
-}
-
-fn line(level: &str, logger: &str, text: impl Display) {
-    let _ = writeln!(std::io::stderr().lock(), "[{level}] [{logger}] {text}");
+    tracing::info!(target: AUDIT, "{text}");
 }
 
 /// Warnings that are given once.
@@ -39,19 +29,16 @@ impl Notes {
     pub fn lenient(&self, client: Option<IpAddr>, what: &JsonError) {
         if is_new(&self.lenient, client) {
             let who = client.map_or_else(|| "unknown".to_owned(), |client| client.to_string());
-            line(
-                "WARN",
-                LOGGER,
-                format_args!("client {who} sends malformed JSON, which was tolerated: {what}"),
-            );
+            tracing::warn!("client {who} sends malformed JSON, which was tolerated: {what}");
         }
     }
 
     /// An event was stored though its name is not declared.
     pub fn undeclared(&self, app: u32, app_name: &str, event: &str) {
         if is_new(&self.undeclared, (app, event.to_owned())) {
-            let what = "is not declared; it is stored";
-            line("WARN", LOGGER, format_args!("app {app_name:?} gets events {event:?}, whose name {what}"));
+            tracing::warn!(
+                "app {app_name:?} gets events {event:?}, whose name is not declared; it is stored"
+            );
         }
     }
 }

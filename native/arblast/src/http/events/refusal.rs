@@ -4,7 +4,6 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use events::Kind;
 
-use super::notes;
 use crate::failure::Failure;
 use crate::http::ingest::Full;
 use crate::http::reply;
@@ -78,7 +77,7 @@ impl From<Failure> for Refusal {
             }
         };
         let id = getrandom::u64().unwrap_or_default();
-        notes::error(format_args!("error {id:016x}: {failure}"));
+        tracing::error!("error {id:016x}: {failure}");
         Self::new(status, format!("{text}; the log of the server says why: error {id:016x}."))
     }
 }

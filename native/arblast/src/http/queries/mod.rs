@@ -239,7 +239,7 @@ async fn follow(server: Arc<QueryServer>) {
             Ok(())
         });
         if let Err(failure) = looked.await {
-            eprintln!("[ERROR] [QueryServer$] cannot look for changed engines: {failure}");
+            tracing::error!("cannot look for changed engines: {failure}");
         }
     }
 }
