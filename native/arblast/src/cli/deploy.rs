@@ -264,8 +264,9 @@ impl Port<'_> {
             Err(error) => return Err(cannot_bind(address, &error)),
         };
         let own = Running { app: config.app_name.clone(), variant: config.variant.clone() };
-        match undeploy::running_at(address) {
-            Some(running) if running == own => {}
+        let running = undeploy::Server::like(self.settings)?;
+        match running.running() {
+            Some(found) if found == own => {}
             Some(Running { app, variant }) => {
                 return Err(Failure::new(
                     Kind::Unavailable,
@@ -278,9 +279,8 @@ impl Port<'_> {
             }
             None => return Err(cannot_bind(address, &error)),
         }
-        self.console
-            .info(LOGGER, format_args!("Stopping the query server of this engine at http://{address}..."));
-        undeploy::stop(address, self.settings.server_key.as_deref())?;
+        self.console.info(LOGGER, format_args!("Stopping the query server of this engine at {running}..."));
+        running.stop(self.settings.server_key.as_deref())?;
         let asked = Instant::now();
         loop {
             match bind() {

@@ -9,6 +9,7 @@ mod page;
 mod queries;
 mod refused;
 mod reply;
+pub mod trust;
 
 use std::future::Future;
 use std::net::SocketAddr;

@@ -63,6 +63,44 @@ fn https_serves_and_takes_a_new_certificate() {
 }
 
 #[test]
+fn a_server_with_tls_is_stopped_by_who_knows_its_certificate() {
+    let program = trained();
+    certify(&program);
+    std::fs::copy(program.path("cert.pem"), program.path("own.pem")).unwrap();
+    std::fs::copy(program.path("key.pem"), program.path("own.key")).unwrap();
+    certify(&program);
+    let tls = ["--set", "tlsCertificateFile=own.pem", "--set", "tlsKeyFile=own.key"];
+    let first = Deployed::start(&program, &tls, &[]);
+    let port = first.port.to_string();
+    let undeploy = |options: &[&str]| {
+        program.run(&[&["undeploy", "--ip", "127.0.0.1", "--port", &port], options].concat())
+    };
+    for strange in [&[][..], &["--https"], &["--certificate", "cert.pem"], &["--certificate", "none.pem"]] {
+        let refused = undeploy(strange);
+        assert_eq!(refused.code, Some(1), "{strange:?}: {refused:?}");
+        assert!(refused.stderr.contains("certificate"), "{strange:?}: {refused:?}");
+    }
+    assert!(undeploy(&["--certificate", "none.pem"]).stderr.contains("none.pem"));
+    // A server of the same engine with the same certificate takes over; then it is stopped from outside.
+    let mut first = first;
+    let mut second = Deployed::start(&program, &[&tls[..], &["--port", &port]].concat(), &[]);
+    assert_eq!(first.ended(), Some(0));
+    let stopped = undeploy(&["--certificate", "own.pem"]);
+    assert!(stopped.stdout.contains(&format!("Undeployed https://127.0.0.1:{port}.")), "{stopped:?}");
+    assert_eq!(second.ended(), Some(0));
+    // By the authority that signed it, and the name that it has.
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/tls");
+    let set = |name: &str, file: &str| format!("{name}={}", here.join(file).display());
+    let (certificate, key) = (set("tlsCertificateFile", "server.pem"), set("tlsKeyFile", "server.key"));
+    let mut third = Deployed::start(&program, &["--set", &certificate, "--set", &key, "--port", &port], &[]);
+    let authority = here.join("ca.pem").display().to_string();
+    let by = |host| undeploy(&["--certificate", &authority, "--host", host]);
+    assert_eq!(by("elsewhere.example").code, Some(1));
+    assert_eq!(by("localhost").code, Some(0));
+    assert_eq!(third.ended(), Some(0));
+}
+
+#[test]
 fn plain_http_gets_no_answer_from_https_and_the_server_goes_on() {
     let program = trained();
     let certificate = certify(&program);

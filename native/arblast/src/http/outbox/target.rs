@@ -1,24 +1,14 @@
 //! Where posts go: an address, with TLS or without.
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 
 use axum::http::Uri;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::pki_types::ServerName;
 
 use crate::failure::{Failure, Result};
-
-/// Where systems keep the certificates of the authorities that they trust, as one PEM file.
-const BUNDLES: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
+use crate::http::trust;
 
 /// Where posts go. Shown without its parameters: they may hold a key.
 pub struct Target {
@@ -76,31 +66,8 @@ impl Tls {
     fn new(host: &str) -> Result<Self> {
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| Failure::invalid(format!("{host}: is no name of a host")))?;
-        let config = ClientConfig::builder().with_root_certificates(authorities()?).with_no_client_auth();
-        Ok(Self { connector: TlsConnector::from(Arc::new(config)), name })
+        Ok(Self { connector: TlsConnector::from(Arc::new(trust::authorities()?)), name })
     }
-}
-
-fn authorities() -> Result<RootCertStore> {
-    let given = std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty());
-    let usual = || BUNDLES.iter().find(|path| Path::new(path).exists()).map(Into::into);
-    let path = given.or_else(usual).ok_or_else(|| {
-        Failure::not_found(format!(
-            "no certificates of authorities: none of {} exists; set SSL_CERT_FILE to a PEM file",
-            BUNDLES.join(", ")
-        ))
-    })?;
-    let path = Path::new(&path);
-    let unreadable =
-        |error| Failure::invalid(format!("cannot read certificates in {}: {error}", path.display()));
-    let found = CertificateDer::pem_file_iter(path).map_err(unreadable)?;
-    let mut roots = RootCertStore::empty();
-    // Bundles hold old certificates that no longer parse; they are left out, as everywhere.
-    roots.add_parsable_certificates(found.filter_map(std::result::Result::ok));
-    if roots.is_empty() {
-        return Err(Failure::invalid(format!("{} holds no certificate in PEM form", path.display())));
-    }
-    Ok(roots)
 }
 
 #[cfg(test)]
