@@ -1,6 +1,7 @@
 //! How a command fails: a kind, which fixes the exit code and the HTTP status, and one line that says what to do.
 
 use std::fmt;
+use std::path::Path;
 
 use engine::itemsimilarity;
 use events::Kind;
@@ -40,6 +41,15 @@ impl Failure {
             _ => Kind::Unavailable,
         };
         Self::new(kind, format!("{doing}: {error}"))
+    }
+
+    /// A file cannot be read or written (`doing`), which `by` named: an option, a variable or a setting.
+    pub fn file<'a>(
+        doing: &'a str,
+        by: &'a str,
+        path: &'a Path,
+    ) -> impl Fn(std::io::Error) -> Self + Copy + 'a {
+        move |error| Self::io(format_args!("cannot {doing} {}, which {by} names", path.display()), &error)
     }
 
     /// What the caller can do.

@@ -57,14 +57,14 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     let input: Box<dyn BufRead> = if stdio(&args.input) {
         Box::new(io::stdin().lock())
     } else {
-        let failed = |error| Failure::io(format_args!("cannot read {}", args.input.display()), &error);
-        Box::new(BufReader::new(File::open(&args.input).map_err(failed)?))
+        let opened = File::open(&args.input).map_err(Failure::file("read", "--input", &args.input))?;
+        Box::new(BufReader::new(opened))
     };
     let output: Box<dyn Write> = if stdio(&args.output) {
         Box::new(io::stdout().lock())
     } else {
-        let failed = |error| Failure::io(format_args!("cannot write {}", args.output.display()), &error);
-        Box::new(File::create(&args.output).map_err(failed)?)
+        let created = File::create(&args.output);
+        Box::new(created.map_err(Failure::file("write", "--output", &args.output))?)
     };
     let batch = Batch { serving: &serving, threads: context.threads(args.threads) };
     let (answered, failed) = batch.run(input, BufWriter::new(output))?;

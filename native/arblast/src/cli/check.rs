@@ -23,8 +23,9 @@ pub struct Args {
 }
 
 pub fn run(args: Args, context: &Context) -> Result<()> {
-    let path = args.file.unwrap_or_else(|| context.engine_path());
-    let (errors, warnings, name) = match context::check_engine(&path)? {
+    let given = args.file.map(|path| ("the argument FILE", path));
+    let (by, path) = given.unwrap_or_else(|| (context::VARIANT, context.engine_path()));
+    let (errors, warnings, name) = match context::check_engine(by, &path)? {
         Ok((config, warnings)) => (Vec::new(), warnings, Some(config.variant)),
         Err(error) => (error.problems, Vec::new(), None),
     };

@@ -90,10 +90,11 @@ fn read(
     own: &[(&str, Option<String>, &'static str)],
 ) -> Result<Effective> {
     let env = |name: &str| std::env::var(name).ok();
-    let named = options.config.clone().or_else(|| context.variable("ARBLAST_CONFIG").map(PathBuf::from));
-    let file = match named {
-        Some(path) => (path, true),
-        None => (context.home()?.join(FILE), false),
+    let option = options.config.clone().map(|path| (path, Some("--config")));
+    let variable = || Some((context.variable("ARBLAST_CONFIG")?.into(), Some("$ARBLAST_CONFIG")));
+    let file = match option.or_else(variable) {
+        Some(named) => named,
+        None => (context.home()?.join(FILE), None),
     };
     let mut set = Vec::new();
     for text in &options.set {

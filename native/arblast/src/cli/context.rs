@@ -97,7 +97,7 @@ impl Context {
     pub fn engine(&self) -> Result<EngineFile> {
         let path = self.engine_path();
         let leniency = if self.global.lenient { Leniency::Lenient } else { Leniency::Strict };
-        let text = read(&path)?;
+        let text = read(VARIANT, &path)?;
         let (config, warnings) = parse(&text, leniency)
             .map_err(|error| Failure::invalid(format!("{}: {}", path.display(), one_line(&error))))?;
         for warning in warnings {
@@ -107,9 +107,12 @@ impl Context {
     }
 }
 
-/// Reads and checks any engine file.
-pub fn check_engine(path: &Path) -> Result<Parsed> {
-    Ok(parse(&read(path)?, Leniency::Strict))
+/// What names the file of the engine.
+pub const VARIANT: &str = "--variant";
+
+/// Reads and checks any engine file, which `by` names.
+pub fn check_engine(by: &str, path: &Path) -> Result<Parsed> {
+    Ok(parse(&read(by, path)?, Leniency::Strict))
 }
 
 /// An engine file with its warnings, or all its errors.
@@ -119,13 +122,14 @@ fn parse(text: &str, leniency: Leniency) -> Parsed {
     EngineConfig::parse(text.as_bytes(), leniency, &|name| std::env::var(name).ok())
 }
 
-fn read(path: &Path) -> Result<String> {
+fn read(by: &str, path: &Path) -> Result<String> {
     std::fs::read_to_string(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Failure::not_found(format!(
-            "{} does not exist: run this in the directory of the engine, or give --engine-dir DIR or --variant FILE",
+            "cannot read {}, which {by} names, as it does not exist: run this in the directory of the engine, or give \
+             --engine-dir DIR or --variant FILE",
             path.display()
         )),
-        _ => Failure::io(format_args!("cannot read {}", path.display()), &error),
+        _ => Failure::file("read", by, path)(error),
     })
 }
 

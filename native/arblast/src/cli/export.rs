@@ -79,7 +79,7 @@ fn console_note(written: u64) {
 
 /// Writes under another name and renames, so that a directory of this name is always complete.
 fn export_directory(storage: &Storage, scope: Scope, output: &Path) -> Result<u64> {
-    let failed = |error| Failure::io(format_args!("cannot write {}", output.display()), &error);
+    let failed = Failure::file("write", "--output", output);
     if output.exists() {
         return Err(Failure::invalid(format!(
             "--output {}: exists already; give a new path, or remove it first",

@@ -99,7 +99,13 @@ fn import_all(import: &Import<'_>, sources: &[Source], report: &mut Report) -> R
         let name = source.name();
         let totals = import.run(source, &mut |bad| {
             report.bad_line(&name, bad).map_err(|error| {
-                Failure::io(format_args!("cannot write the report {}", report.path().display()), &error)
+                Failure::io(
+                    format_args!(
+                        "cannot write the report {} (--report FILE names another)",
+                        report.path().display()
+                    ),
+                    &error,
+                )
             })
         });
         report.finish().map_err(|error| Failure::io("cannot write the report", &error))?;

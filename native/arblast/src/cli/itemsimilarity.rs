@@ -1,6 +1,6 @@
 //! `arblast itemsimilarity`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use indicatif::ProgressBar;
 
 use super::Context;
 use super::progress::{self, grouped};
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 
 const LOGGER: &str = "ItemSimilarity$";
 
@@ -69,10 +69,23 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
     let started = Instant::now();
     let bars = Bars::default();
     let summary =
-        itemsimilarity::run(&options, &|stage, done, total| bars.show(&options, stage, done, total))?;
+        itemsimilarity::run(&options, &|stage, done, total| bars.show(&options, stage, done, total));
+    let summary = summary.map_err(|error| match error {
+        itemsimilarity::Error::File { path, source } => {
+            let (doing, by) = named(&options, &path);
+            Failure::file(doing, by, &path)(source)
+        }
+        error => error.into(),
+    })?;
     bars.clear();
     conclude(context, &options, &summary, started.elapsed().as_secs_f64());
     Ok(())
+}
+
+/// What a file is for, and the option that named it.
+fn named(options: &Options, path: &Path) -> (&'static str, &'static str) {
+    let is_input = options.indicators.iter().any(|(_, input)| input == path);
+    if is_input { ("read", "--indicator") } else { ("write", "--output") }
 }
 
 fn conclude(context: &Context, options: &Options, summary: &Summary, seconds: f64) {

@@ -39,7 +39,7 @@ pub fn ingest(storage: &Storage, settings: &Settings) -> Result<Arc<Ingest>> {
 /// The event server as the settings want it.
 pub fn event_server(storage: &Storage, ingest: Arc<Ingest>, settings: &Settings) -> Result<EventServer> {
     let connectors = match &settings.webhooks_file {
-        Some(path) => Connectors::with_mappings(path)?,
+        Some(path) => Connectors::with_mappings("the setting webhooksFile", path)?,
         None => Connectors::builtin(),
     };
     Ok(EventServer::new(storage, ingest, settings.events, connectors))

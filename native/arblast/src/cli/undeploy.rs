@@ -72,7 +72,7 @@ impl Args {
     fn server(&self) -> Result<Server> {
         let address = SocketAddr::new(self.ip, self.port);
         let config = match &self.certificate {
-            Some(path) => trust::only(path)?,
+            Some(path) => trust::only("--certificate", path)?,
             None if self.https => trust::authorities()?,
             None => return Ok(Server { address, tls: None }),
         };
@@ -114,7 +114,7 @@ impl Server {
     pub(super) fn like(settings: &Settings) -> Result<Self> {
         let address = settings.query_server;
         let Some(files) = &settings.tls else { return Ok(Self { address, tls: None }) };
-        Ok(Self::secure(address, trust::only(&files.certificate)?))
+        Ok(Self::secure(address, trust::only("the setting tlsCertificateFile", &files.certificate)?))
     }
 
     /// Its certificate must be of its address, unless it is known itself.

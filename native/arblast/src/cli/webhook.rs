@@ -43,7 +43,7 @@ enum Command {
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let Command::Check { mapping, name, payload } = &args.command;
     let connectors = match mapping {
-        Some(path) => Connectors::with_mappings(path)?,
+        Some(path) => Connectors::with_mappings("the argument MAPPING", path)?,
         None => Connectors::builtin(),
     };
     match (name, payload) {
@@ -73,8 +73,7 @@ fn convert(connectors: &Connectors, name: &str, payload: &Path, context: &Contex
         .and_then(|(name, ending)| Some((name, Form::of_ending(ending)?)))
         .ok_or_else(|| Failure::invalid(format!("--name must be NAME.json or NAME.form, got {name}")))?;
     let connector = connectors.get(name, form)?;
-    let body = std::fs::read(payload)
-        .map_err(|error| Failure::io(format_args!("cannot read {}", payload.display()), &error))?;
+    let body = std::fs::read(payload).map_err(Failure::file("read", "--payload", payload))?;
     let now = EventTime::utc(clock::now_ms());
     let mut lines = Vec::new();
     for object in connector.events(&body)? {

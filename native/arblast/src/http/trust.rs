@@ -25,40 +25,42 @@ const BUNDLES: [&str; 4] = [
 /// There are none.
 pub fn authorities() -> Result<ClientConfig> {
     let given = std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty());
-    let usual = || BUNDLES.iter().find(|path| Path::new(path).exists()).map(Into::into);
-    let path = given.or_else(usual).ok_or_else(|| {
+    let given = given.map(|path| ("$SSL_CERT_FILE", path));
+    let usual =
+        || BUNDLES.iter().find(|path| Path::new(path).exists()).map(|path| ("the system", path.into()));
+    let (by, path) = given.or_else(usual).ok_or_else(|| {
         Failure::not_found(format!(
             "no certificates of authorities: none of {} exists; set SSL_CERT_FILE to a PEM file",
             BUNDLES.join(", ")
         ))
     })?;
-    let roots = roots(certificates(Path::new(&path))?);
+    let roots = roots(certificates(by, Path::new(&path))?);
     Ok(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
 }
 
-/// Trusts the certificates in a PEM file: a server that shows one of them, whatever its names are, and those whom one of
+/// Trusts the certificates in a PEM file, which `by` names: a server that shows one of them, whatever its names are, and those whom one of
 /// them vouches for by name.
 ///
 /// # Errors
 /// There are none.
-pub fn only(path: &Path) -> Result<ClientConfig> {
-    let known = certificates(path)?;
+pub fn only(by: &str, path: &Path) -> Result<ClientConfig> {
+    let known = certificates(by, path)?;
     let vouched = WebPkiServerVerifier::builder(Arc::new(roots(known.clone()))).build();
-    let vouched = vouched.map_err(|error| unusable(path, &error))?;
+    let vouched = vouched.map_err(|error| unusable(by, path, &error))?;
     let verifier = Arc::new(Known { known, vouched });
     Ok(ClientConfig::builder().dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
 }
 
-fn unusable(path: &Path, why: &dyn std::fmt::Display) -> Failure {
-    Failure::invalid(format!("cannot use the certificates in {}: {why}", path.display()))
+fn unusable(by: &str, path: &Path, why: &dyn std::fmt::Display) -> Failure {
+    Failure::invalid(format!("cannot use the certificates in {}, which {by} names: {why}", path.display()))
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let found = CertificateDer::pem_file_iter(path).map_err(|error| unusable(path, &error))?;
+fn certificates(by: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let found = CertificateDer::pem_file_iter(path).map_err(|error| unusable(by, path, &error))?;
     // Bundles hold old certificates that no longer parse; they are left out, as everywhere.
     let found: Vec<_> = found.filter_map(std::result::Result::ok).collect();
     if roots(found.clone()).is_empty() {
-        return Err(unusable(path, &"there is none in PEM form"));
+        return Err(unusable(by, path, &"there is none in PEM form"));
     }
     Ok(found)
 }

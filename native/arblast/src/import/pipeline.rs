@@ -78,7 +78,7 @@ impl Import<'_> {
     /// # Errors
     /// The source cannot be read, the store fails, or a line is no event and [`OnError::Abort`] holds.
     pub fn run(&self, source: &Source, on_bad_line: OnBadLine<'_>) -> Result<Totals> {
-        let failed = |error| Failure::io(format_args!("cannot read {}", source.name()), &error);
+        let failed = |error| Failure::file("read", "--input", source.name().as_ref())(error);
         let identity = match source {
             Source::File(path) if !self.fresh => Identity::of_file(path).map_err(failed)?,
             _ => Identity::fresh().map_err(failed)?,
@@ -129,7 +129,7 @@ impl Import<'_> {
         start: Progress,
         take: &mut dyn FnMut(Parsed) -> Result<()>,
     ) -> Result<()> {
-        let failed = |error| Failure::io(format_args!("cannot read {}", source.name()), &error);
+        let failed = |error| Failure::file("read", "--input", source.name().as_ref())(error);
         let input = source.open(start.offset, Arc::clone(&self.bytes_read)).map_err(failed)?;
         let parsers = self.parsers.max(1);
         let (permit_giver, permits) = sync_channel(parsers * BLOCKS_PER_PARSER_MAX);

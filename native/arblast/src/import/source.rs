@@ -77,7 +77,7 @@ pub fn sources(input: &str) -> Result<Vec<Source>> {
     let mut files = if path.is_file() {
         vec![path.to_path_buf()]
     } else if path.is_dir() {
-        files_of(path).map_err(|error| Failure::io(format_args!("cannot read {input}"), &error))?
+        files_of(path).map_err(Failure::file("read", "--input", path))?
     } else {
         matching(input)?
     };

@@ -41,7 +41,7 @@ fn the_example_is_valid() {
     let path = directory.path().join("arblast.json");
     std::fs::write(&path, example).unwrap();
     let sources = Sources {
-        file: (path, true),
+        file: (path, Some("--config")),
         env: &|_| None,
         names: Vec::new(),
         pio_env: PioEnv::default(),

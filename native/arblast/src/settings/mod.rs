@@ -29,8 +29,8 @@ const OTHER_VARIABLES: [&str; 3] = ["ARBLAST_HOME", "ARBLAST_CONFIG", "ARBLAST_B
 
 /// Where settings come from.
 pub struct Sources<'a> {
-    /// The file, and whether it was named: then it must be there.
-    pub file: (PathBuf, bool),
+    /// The file, and what named it: then it must be there.
+    pub file: (PathBuf, Option<&'static str>),
     /// The environment of the process.
     pub env: &'a dyn Fn(&str) -> Option<String>,
     /// Names of its variables.
@@ -121,7 +121,7 @@ impl Settings {
     /// The defaults, but for these members.
     pub fn with(options: &[(&str, &str)]) -> Self {
         let effective = Effective::of(&Sources {
-            file: ("/nowhere/arblast.json".into(), false),
+            file: ("/nowhere/arblast.json".into(), None),
             env: &|_| None,
             names: Vec::new(),
             pio_env: PioEnv::default(),
@@ -160,11 +160,13 @@ impl Effective {
     }
 
     fn read_file(&mut self, sources: &Sources<'_>, problems: &mut Vec<String>) -> Result<()> {
-        let (path, is_named) = &sources.file;
+        let (path, named_by) = &sources.file;
         let bytes = match std::fs::read(path) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && !is_named => return Ok(()),
-            Err(error) => return Err(Failure::io(format_args!("cannot read {}", path.display()), &error)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && named_by.is_none() => return Ok(()),
+            Err(error) => {
+                return Err(Failure::file("read", named_by.unwrap_or("the home directory"), path)(error));
+            }
         };
         let shown = path.display();
         let object = json::parse(&bytes).map_err(|error| Failure::invalid(format!("{shown}: {error}")))?;

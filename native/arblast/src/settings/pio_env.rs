@@ -34,8 +34,8 @@ impl PioEnv {
         let found =
             places.into_iter().flatten().map(|place| place.join("pio-env.sh")).find(|path| path.is_file());
         let Some(path) = found else { return Ok(Self::default()) };
-        let cannot = |error| Failure::io(format_args!("cannot read {}", path.display()), &error);
-        let bytes = std::fs::read(&path).map_err(cannot)?;
+        let named = "PIO_CONF_DIR, PIO_HOME or its default";
+        let bytes = std::fs::read(&path).map_err(Failure::file("read", named, &path))?;
         let text = String::from_utf8(bytes).ok().filter(|text| text.len() <= FILE_BYTES_MAX);
         let text = text.ok_or_else(|| {
             Failure::invalid(format!("{} must be UTF-8 text of at most 1 MiB", path.display()))

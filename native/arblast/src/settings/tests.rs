@@ -18,7 +18,7 @@ fn effective(case: &Case<'_>) -> Result<Effective> {
     let env = |name: &str| case.env.iter().find(|(key, _)| *key == name).map(|(_, v)| (*v).to_owned());
     let variables = pio_env::parse(case.pio_env, &env).unwrap();
     Effective::of(&Sources {
-        file: (path, false),
+        file: (path, None),
         env: &env,
         names: case.env.iter().map(|(name, _)| (*name).to_owned()).collect(),
         pio_env: PioEnv { path: Some("/p/pio-env.sh".into()), variables },

@@ -93,11 +93,10 @@ impl Connectors {
         Self { list: BUILTIN.iter().take(REGISTERED).map(connector).collect() }
     }
 
-    /// Those built in, and those of the mapping file at `path`. One of the file replaces a built-in one of the same
+    /// Those built in, and those of the mapping file at `path`, which `by` names. One of the file replaces a built-in one of the same
     /// name and form. Errors name the place in the file.
-    pub fn with_mappings(path: &Path) -> Result<Self> {
-        let text = std::fs::read(path)
-            .map_err(|error| Failure::io(format_args!("cannot read {}", path.display()), &error))?;
+    pub fn with_mappings(by: &str, path: &Path) -> Result<Self> {
+        let text = std::fs::read(path).map_err(Failure::file("read", by, path))?;
         Self::builtin()
             .with(&text)
             .map_err(|error| Failure::new(error.kind(), format!("{}: {error}", path.display())))

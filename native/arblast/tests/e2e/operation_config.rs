@@ -22,6 +22,38 @@ fn config(program: &Program, args: &[&str], env: &[(&str, &str)]) -> Json {
 }
 
 #[test]
+fn a_file_that_is_not_there_is_told_with_what_named_it() {
+    let program = Program::new();
+    program.sample_shop();
+    program.ok(&["train"]);
+    program.write("queries.txt", "{}");
+    let absent = "nothere.json";
+    let set = format!("webhooksFile={absent}");
+    let nowhere = "no/such/directory";
+    let cases: [(&[&str], &str, &str); 11] = [
+        (&["config", "--config", absent], absent, "--config"),
+        (&["eventserver", "--port", "0", "--set", &set], absent, "webhooksFile"),
+        (&["webhook", "check", absent], absent, "MAPPING"),
+        (&["webhook", "check", "--name", "segmentio.json", "--payload", absent], absent, "--payload"),
+        (&["train", "--variant", absent], absent, "--variant"),
+        (&["check", absent], absent, "FILE"),
+        (&["import", "--app", "shop", "--input", absent], absent, "--input"),
+        (&["batchpredict", "--input", absent, "--output", "-"], absent, "--input"),
+        (&["batchpredict", "--input", "queries.txt", "--output", nowhere], nowhere, "--output"),
+        (&["itemsimilarity", "--indicator", "buy=nothere.json", "--output", "o"], absent, "--indicator"),
+        (&["undeploy", "--certificate", absent], absent, "--certificate"),
+    ];
+    for (arguments, file, by) in cases {
+        let error = program.refused(1, arguments);
+        assert!(error.contains(file) && error.contains(by), "{arguments:?}: {error}");
+    }
+    let mut command = program.command(&["config"]);
+    let outcome = command.env("ARBLAST_CONFIG", absent).output().unwrap();
+    let error = String::from_utf8(outcome.stderr).unwrap();
+    assert!(error.starts_with("error: cannot read nothere.json, which $ARBLAST_CONFIG names: "), "{error}");
+}
+
+#[test]
 fn options_are_stronger_than_the_environment_and_that_than_the_file() {
     let program = Program::new();
     std::fs::create_dir(program.home()).unwrap();

@@ -52,7 +52,11 @@ fn checks_of_webhooks_say_what_is_wrong() {
     program.write("webhooks.json", r#"{"connectors": {"shop.json": {"rules": [{}]}}}"#);
     let error = program.refused(1, &["webhook", "check", "webhooks.json"]);
     assert_eq!(error, "webhooks.json: connectors[\"shop.json\"].rules[0]: \"event\" is missing");
-    assert!(program.refused(1, &["webhook", "check", "none.json"]).starts_with("cannot read none.json"));
+    assert!(
+        program
+            .refused(1, &["webhook", "check", "none.json"])
+            .starts_with("cannot read none.json, which the argument MAPPING names")
+    );
     program.write("payload", "type=cleaned");
     let check =
         |name: &str| program.refused(1, &["webhook", "check", "--payload", "payload", "--name", name]);
