@@ -1,12 +1,14 @@
 //! Work that takes long and has a record: run by commands in the foreground, by servers in the background.
 
 mod background;
+mod log;
 mod recorder;
 mod report;
 mod train;
 mod turn;
 
 pub use background::{Background, Order};
+pub use log::log_of;
 pub use report::{described, job};
 pub use train::{Published, TrainJob, app_of};
 pub use turn::{ask_to_stop, runs};

@@ -10,6 +10,7 @@ use engine::{Observer, TrainReport};
 use events::json::Object;
 use events::{EngineInstance, Json, Registry};
 
+use super::log::JobLog;
 use super::report::real;
 use super::turn::is_asked_to_stop;
 use crate::clock;
@@ -26,6 +27,7 @@ pub(super) struct Recorder<'a> {
     stop: PathBuf,
     run: String,
     is_cancelled: AtomicBool,
+    log: JobLog,
 }
 
 struct State {
@@ -44,16 +46,18 @@ struct Stage {
 }
 
 impl<'a> Recorder<'a> {
-    /// Of the run that `record` describes. Tells `inner` everything, too.
+    /// Of the run that `record` describes. Tells `inner` everything, too; `log` what people want to read later.
     pub(super) fn new(
         record: EngineInstance,
         registry: &'a dyn Registry,
         stop: PathBuf,
         inner: &'a dyn Observer,
+        log: JobLog,
     ) -> Self {
         let run = record.id.clone();
         let state = State { record, stage: None, stages: Vec::new(), saved: Instant::now() };
-        Self { inner, registry, state: Mutex::new(state), stop, run, is_cancelled: AtomicBool::new(false) }
+        let is_cancelled = AtomicBool::new(false);
+        Self { inner, registry, state: Mutex::new(state), stop, run, is_cancelled, log }
     }
 
     /// Runs `work`, and meanwhile writes the record and looks for a wish to stop, in a thread of its own: whoever reads
@@ -76,6 +80,7 @@ impl<'a> Recorder<'a> {
         let heard = !self.is_cancelled() && is_asked_to_stop(&self.stop, &self.run);
         if heard {
             self.is_cancelled.store(true, Ordering::Relaxed);
+            self.log.line("asked to end; it does at its next step");
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if heard || state.saved.elapsed() >= SAVE {
@@ -95,8 +100,21 @@ impl<'a> Recorder<'a> {
     /// Time of each stage, in order. Ends the last.
     pub(super) fn stages(&self) -> Json {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.end_stage();
+        self.end_stage(&mut state);
         state.stages_described()
+    }
+
+    fn end_stage(&self, state: &mut State) {
+        if let Some(stage) = state.stage.take() {
+            let seconds = stage.began.elapsed().as_secs_f64();
+            self.log.line(format_args!("{} took {seconds:.3} s", stage.name));
+            state.stages.push((stage.name, seconds));
+        }
+    }
+
+    /// A line of the log.
+    pub(super) fn note(&self, text: impl std::fmt::Display) {
+        self.log.line(text);
     }
 
     /// Did somebody ask for this run to end?
@@ -119,12 +137,6 @@ impl Drop for End<'_> {
 }
 
 impl State {
-    fn end_stage(&mut self) {
-        if let Some(stage) = self.stage.take() {
-            self.stages.push((stage.name, stage.began.elapsed().as_secs_f64()));
-        }
-    }
-
     fn described(&self) -> Object {
         let mut described = Object::new();
         if let Some(stage) = &self.stage {
@@ -147,7 +159,11 @@ impl Observer for Recorder<'_> {
     fn stage(&self, name: &str, total: u64) {
         self.inner.stage(name, total);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.end_stage();
+        self.end_stage(&mut state);
+        self.log.line(format_args!(
+            "{name} begins{}",
+            if total > 0 { format!(": {total} steps") } else { String::new() }
+        ));
         state.stage = Some(Stage { name: name.to_owned(), began: Instant::now(), done: 0, total });
         // Written at the next look.
         if let Some(old) = Instant::now().checked_sub(SAVE) {
@@ -166,6 +182,9 @@ impl Observer for Recorder<'_> {
 
     fn preflight(&self, report: &TrainReport) {
         self.inner.preflight(report);
+        let TrainReport { events, users, items, .. } = report;
+        self.log.line(format_args!("{events} events of {users} users, {items} items"));
+        report.warnings.iter().for_each(|warning| self.log.line(format_args!("warning: {warning}")));
     }
 
     fn is_stopped(&self) -> bool {

@@ -5,6 +5,7 @@ use events::json::Object;
 use events::{App, EngineInstance, InstanceStatus, Kind, Position, Scope};
 use stores::{ModelInfo, Storage, TrainedBy};
 
+use super::log::JobLog;
 use super::recorder::Recorder;
 use super::report::described;
 use super::turn::{self, Turn};
@@ -46,6 +47,7 @@ pub struct Published {
 pub struct Begun {
     app: App,
     record: EngineInstance,
+    log: JobLog,
     _turn: Turn,
 }
 
@@ -86,7 +88,8 @@ impl TrainJob<'_> {
         turn::bury(self.storage, &app.name, &self.config.variant, &turn)?;
         let record = self.record(&app)?;
         self.storage.registry.put_instance(&record)?;
-        Ok(Some(Begun { app, record, _turn: turn }))
+        let log = JobLog::create(&directory, &record.id);
+        Ok(Some(Begun { app, record, log, _turn: turn }))
     }
 
     /// Trains and publishes what was begun.
@@ -94,22 +97,28 @@ impl TrainJob<'_> {
     /// # Errors
     /// See [`run`](Self::run).
     pub fn finish(&self, begun: Begun, observer: &dyn Observer) -> Result<Published> {
-        let Begun { app, mut record, _turn } = begun;
+        let Begun { app, mut record, log, _turn } = begun;
         let stop = turn::stop_path(&models::of(self.storage, &app.name, &self.config.variant));
-        let recorder = Recorder::new(record.clone(), self.storage.registry.as_ref(), stop.clone(), observer);
+        let registry = self.storage.registry.as_ref();
+        let recorder = Recorder::new(record.clone(), registry, stop.clone(), observer, log);
+        let (variant, threads) = (&self.config.variant, self.options.threads);
+        recorder.note(format_args!("train of engine {variant} of app {} with {threads} threads", app.name));
         let outcome = recorder.during(|| self.train_and_publish(&app, &record, &recorder));
         let _ = std::fs::remove_file(stop);
         record.end_ms = clock::now_ms();
         let stages = recorder.stages();
         match &outcome {
             Ok(published) => {
+                recorder.note(format_args!("generation {} is published", published.generation));
                 record.status = InstanceStatus::Completed;
                 record.generation = Some(published.generation);
                 record.report = described(&published.report).with("stages", stages).to_string();
             }
             Err(failure) => {
                 let cancelled = recorder.is_cancelled().then(|| CANCELLED.to_owned());
-                record.status = InstanceStatus::Failed(cancelled.unwrap_or_else(|| failure.to_string()));
+                let reason = cancelled.unwrap_or_else(|| failure.to_string());
+                recorder.note(format_args!("no model: {reason}"));
+                record.status = InstanceStatus::Failed(reason);
                 record.report = Object::new().with("stages", stages).to_string();
             }
         }

@@ -72,11 +72,21 @@ fn an_engine_lives_from_its_creation_to_its_end() {
     let failed = train(port).json();
     assert_eq!(text(&failed, "status"), "failed");
     assert!(text(&failed, "reason").contains("no primary events"), "{failed}");
+    let log = |job: &Json| send(port, "GET", &format!("/engines/ur/jobs/{}/log", text(job, "jobId")), "");
+    let told = log(&failed);
+    assert_eq!((told.status, told.header("content-type")), (200, Some("text/plain; charset=utf-8")));
+    assert!(told.body.contains("no model: ") && told.body.contains("no primary events"), "{told:?}");
 
     let mut client = Client::new(port);
     fill(&mut client);
     let done = train(port).json();
     assert_eq!((text(&done, "status"), at(&done, "generation").as_i64()), ("successful", Some(1)), "{done}");
+    let told = log(&done).body;
+    for words in ["train of engine ur of app ur", " begins", " took ", "generation 1 is published"] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    assert_eq!(send(port, "GET", "/engines/ur/jobs/none/log", "").status, 404);
+    assert_eq!(send(port, "GET", "/engines/ur/jobs/..%2F..%2FTRAIN/log", "").status, 404);
     let query = r#"{"user":"u0","indicatorNames":["buy"],"rules":[]}"#;
     let answer = client.send("POST", "/engines/ur/queries", "", query.as_bytes());
     assert_eq!((answer.status, answer.header("x-arblast-generation")), (200, Some("1")), "{answer:?}");

@@ -84,6 +84,24 @@ pub(super) async fn show(
     Ok(reply::json(StatusCode::OK, jobs::job(&run).to_string()))
 }
 
+/// What a train wrote so far, as text.
+pub(super) async fn log(
+    State(server): Server,
+    _: Admin,
+    Path((id, job)): Path<(String, String)>,
+) -> Answered {
+    let run = find(Arc::clone(&server), &id, &job).await?;
+    let written =
+        blocking(move || jobs::log_of(&models::of(server.storage(), &run.app, &run.variant), &run.id));
+    let text = written.await?.ok_or_else(|| {
+        Refused::new(
+            StatusCode::NOT_FOUND,
+            format!("job {job} has no log: those of the newest trains are kept"),
+        )
+    })?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
+}
+
 /// Asks a train to end; it does so at its next step.
 pub(super) async fn cancel(
     State(server): Server,

@@ -150,6 +150,7 @@ pub fn router() -> Router<Arc<QueryServer>> {
         .route("/engines/{id}/entities/{user}", get(events::of_user).delete(events::forget))
         .route("/engines/{id}/jobs", get(jobs::list).post(jobs::create))
         .route("/engines/{id}/jobs/{job}", get(jobs::show).delete(jobs::cancel))
+        .route("/engines/{id}/jobs/{job}/log", get(jobs::log))
 }
 
 async fn list(State(server): Server, _: Admin) -> Answered {
