@@ -1,5 +1,6 @@
 //! `arblast`, also as `pio`: events in, recommendations out.
 
+mod apps;
 mod cli;
 mod clock;
 mod failure;

@@ -5,8 +5,9 @@ use events::json::Object;
 use events::{AccessKey, EventTime, Json, Rights};
 use stores::Storage;
 
-use super::context::{self, Context};
+use super::context::Context;
 use super::table::{allowed_events, key_row};
+use crate::apps;
 use crate::failure::{Failure, Result};
 use crate::{clock, keys};
 
@@ -113,7 +114,7 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
 }
 
 fn new(args: New, context: &Context, storage: &Storage) -> Result<()> {
-    let app = context::app(storage, &args.app)?;
+    let app = apps::find(storage, &args.app)?;
     let key = unused_key(args.key, storage)?;
     let key = AccessKey {
         events: args.events,
@@ -175,7 +176,7 @@ fn no_such_key(key: &str) -> Failure {
 }
 
 fn list(app: Option<&str>, context: &Context, storage: &Storage) -> Result<()> {
-    let app = app.map(|name| context::app(storage, name)).transpose()?;
+    let app = app.map(|name| apps::find(storage, name)).transpose()?;
     let keys = storage.registry.access_keys(app.map(|app| app.id))?;
     let console = context.console;
     if console.json() {

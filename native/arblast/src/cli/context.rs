@@ -10,6 +10,7 @@ use stores::Storage;
 use super::Global;
 use super::argv::Passed;
 use super::console::Console;
+use crate::apps;
 use crate::failure::{Failure, Result};
 use crate::settings::PioEnv;
 
@@ -125,8 +126,8 @@ fn parse(text: &str, leniency: Leniency) -> Parsed {
 fn read(by: &str, path: &Path) -> Result<String> {
     std::fs::read_to_string(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Failure::not_found(format!(
-            "cannot read {}, which {by} names, as it does not exist: run this in the directory of the engine, or give \
-             --engine-dir DIR or --variant FILE",
+            "{} does not exist, and {by} names it: run this in the directory of the engine, or give --engine-dir DIR \
+             or --variant FILE",
             path.display()
         )),
         _ => Failure::file("read", by, path)(error),
@@ -158,19 +159,11 @@ impl AppChoice {
     /// The app that was chosen.
     pub fn find(&self, storage: &Storage) -> Result<App> {
         match (&self.app, self.appid) {
-            (Some(name), _) => app(storage, name),
+            (Some(name), _) => apps::find(storage, name),
             (None, Some(id)) => app_by_id(storage, id),
             (None, None) => Err(Failure::invalid("give --app NAME or --appid N")),
         }
     }
-}
-
-/// The app of this name.
-pub fn app(storage: &Storage, name: &str) -> Result<App> {
-    storage
-        .registry
-        .app_by_name(name)?
-        .ok_or_else(|| Failure::not_found(format!("App {name} does not exist. Aborting.")))
 }
 
 fn app_by_id(storage: &Storage, id: u32) -> Result<App> {

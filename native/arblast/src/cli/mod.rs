@@ -1,6 +1,7 @@
 //! The command line: one file per command, each with its options and its `run`.
 
 mod accesskey;
+mod adminserver;
 mod app;
 pub mod argv;
 mod batchpredict;
@@ -135,7 +136,11 @@ enum Command {
 impl Command {
     /// Does it run until it is stopped, with a log?
     fn is_server(&self) -> bool {
-        matches!(self, Self::Data(Data::Eventserver(_)) | Self::Engine(Engine::Deploy(_) | Engine::Serve(_)))
+        matches!(
+            self,
+            Self::Data(Data::Eventserver(_) | Data::Adminserver(_))
+                | Self::Engine(Engine::Deploy(_) | Engine::Serve(_))
+        )
     }
 }
 
@@ -152,6 +157,8 @@ enum Data {
     Export(export::Args),
     /// Take in events over HTTP
     Eventserver(eventserver::Args),
+    /// Create, list and delete apps over HTTP, as tools of PredictionIO do
+    Adminserver(adminserver::Args),
     /// Write a small sample shop: events and an engine.json
     Sample(sample::Args),
     /// Show the settings of the servers, and where each comes from
@@ -212,6 +219,7 @@ fn run_data(command: Data, context: &Context) -> Result<()> {
         Data::Import(args) => import::run(args, context),
         Data::Export(args) => export::run(args, context),
         Data::Eventserver(args) => eventserver::run(&args, context),
+        Data::Adminserver(args) => adminserver::run(&args, context),
         Data::Sample(args) => sample::run(&args, context),
         Data::Config(args) => config::run(&args, context),
         Data::Status(_) => status::run(context),

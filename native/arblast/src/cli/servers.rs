@@ -47,13 +47,17 @@ pub fn event_server(storage: &Storage, ingest: Arc<Ingest>, settings: &Settings)
 
 /// Listens for an event server.
 pub fn listen_for_events(settings: &Settings) -> Result<TcpListener> {
-    let address = settings.event_server;
+    listen(settings.event_server, settings)
+}
+
+/// Listens on an address.
+pub fn listen(address: SocketAddr, settings: &Settings) -> Result<TcpListener> {
     http::listen(address, settings.reuse_port).map_err(|error| cannot_bind(address, &error))
 }
 
 fn cannot_bind(address: SocketAddr, error: &std::io::Error) -> Failure {
     let what_to_do = if error.kind() == std::io::ErrorKind::AddrInUse {
-        "another program has the port, perhaps another event server; give another --port"
+        "another program has the port, perhaps another server of Arblast; give another --port"
     } else {
         "give another --ip or --port"
     };

@@ -1,5 +1,6 @@
 //! The servers. What all of them share is here: JSON answers, the table of statuses, limits, a graceful end.
 
+mod admin;
 mod engines;
 mod events;
 mod front;
@@ -15,6 +16,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 
 pub use self::events::EventServer;
+pub use admin::AdminServer;
 pub use engines::Engines;
 pub use front::{Front, listen, notify, serve};
 pub use ingest::Ingest;

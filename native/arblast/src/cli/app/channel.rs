@@ -4,7 +4,7 @@ use events::Scope;
 use events::json::Object;
 use stores::Storage;
 
-use super::delete::remove;
+use crate::apps;
 use crate::cli::console;
 use crate::cli::context::{self, Context};
 use crate::failure::{Failure, Result};
@@ -29,7 +29,7 @@ pub struct Delete {
 }
 
 pub fn new(args: &New, context: &Context, storage: &Storage) -> Result<()> {
-    let app = context::app(storage, &args.name)?;
+    let app = apps::find(storage, &args.name)?;
     let name = &args.channel;
     if storage.registry.channels(app.id)?.iter().any(|channel| channel.name == *name) {
         return Err(Failure::invalid(format!(
@@ -56,7 +56,7 @@ pub fn new(args: &New, context: &Context, storage: &Storage) -> Result<()> {
 }
 
 pub fn delete(args: &Delete, context: &Context, storage: &Storage) -> Result<()> {
-    let app = context::app(storage, &args.name)?;
+    let app = apps::find(storage, &args.name)?;
     let scope = context::scope(storage, &app, Some(&args.channel))?;
     let console = context.console;
     if !args.force {
@@ -68,7 +68,7 @@ pub fn delete(args: &Delete, context: &Context, storage: &Storage) -> Result<()>
             return Ok(());
         }
     }
-    remove(scope, context, storage)?;
+    apps::remove(storage, &context.home()?, scope)?;
     console.info("App$", format_args!("Removed Event Store of the channel: {}.", args.channel));
     if let Some(id) = scope.channel {
         storage.registry.delete_channel(id)?;

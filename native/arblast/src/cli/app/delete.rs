@@ -1,13 +1,12 @@
 //! `arblast app delete` and `arblast app data-delete`
 
-use events::{App, Scope};
 use stores::Storage;
 
 use super::show;
+use crate::apps;
 use crate::cli::console;
 use crate::cli::context::{self, Context};
-use crate::failure::{Failure, Result};
-use crate::import::progress;
+use crate::failure::Result;
 
 #[derive(Debug, clap::Args)]
 pub struct Delete {
@@ -34,7 +33,7 @@ pub struct DataDelete {
 }
 
 pub fn app(args: &Delete, context: &Context, storage: &Storage) -> Result<()> {
-    let app = context::app(storage, &args.name)?;
+    let app = apps::find(storage, &args.name)?;
     let console = context.console;
     if !args.force {
         console.info("Pio$", "The following app (including all channels) will be deleted. Are you sure?");
@@ -44,21 +43,18 @@ pub fn app(args: &Delete, context: &Context, storage: &Storage) -> Result<()> {
             return Ok(());
         }
     }
-    for (scope, _) in all_scopes(&app, storage)? {
-        remove(scope, context, storage)?;
-    }
+    apps::delete(storage, &context.home()?, &app)?;
     console.info("App$", format_args!("Removed Event Store for the app ID: {}", app.id));
-    storage.registry.delete_app(app.id)?;
     console.info("App$", format_args!("Deleted app {}", app.name));
     console.info("Pio$", "Done.");
     Ok(())
 }
 
 pub fn data(args: &DataDelete, context: &Context, storage: &Storage) -> Result<()> {
-    let app = context::app(storage, &args.name)?;
+    let app = apps::find(storage, &args.name)?;
     let console = context.console;
     let scopes = if args.all {
-        all_scopes(&app, storage)?
+        apps::scopes(storage, &app)?
     } else {
         let label =
             args.channel.as_ref().map_or("default channel".to_owned(), |name| format!("channel {name}"));
@@ -77,27 +73,10 @@ pub fn data(args: &DataDelete, context: &Context, storage: &Storage) -> Result<(
         }
     }
     for (scope, label) in scopes {
-        remove(scope, context, storage)?;
+        apps::empty(storage, &context.home()?, scope)?;
         console.info("App$", format_args!("Removed Event Store for the app ID: {} ({label})", app.id));
-        storage.events.init(scope)?;
         console.info("App$", format_args!("Initialized Event Store for the app ID: {} ({label}).", app.id));
     }
     console.info("Pio$", "Done.");
     Ok(())
-}
-
-/// The default channel and the others, each with its name for people.
-fn all_scopes(app: &App, storage: &Storage) -> Result<Vec<(Scope, String)>> {
-    let mut scopes = vec![(Scope { app: app.id, channel: None }, "default channel".to_owned())];
-    for channel in storage.registry.channels(app.id)? {
-        scopes.push((Scope { app: app.id, channel: Some(channel.id) }, format!("channel {}", channel.name)));
-    }
-    Ok(scopes)
-}
-
-/// Removes the events of a scope, and first what imports remember of it.
-pub(super) fn remove(scope: Scope, context: &Context, storage: &Storage) -> Result<()> {
-    progress::forget(&context.home()?, scope)
-        .map_err(|error| Failure::io("cannot remove the progress of imports", &error))?;
-    Ok(storage.events.remove(scope)?)
 }

@@ -5,7 +5,8 @@ use events::json::Object;
 use events::{App, DeclaredEvents, Json, OnUnknown};
 use stores::Storage;
 
-use crate::cli::context::{self, Context};
+use crate::apps;
+use crate::cli::context::Context;
 use crate::failure::Result;
 
 /// Declare which event names an app is meant to have, so that misspelt ones are noticed. Servers take it up within a second;
@@ -34,7 +35,7 @@ enum Unknown {
 }
 
 pub fn run(args: Args, context: &Context, storage: &Storage) -> Result<()> {
-    let app = context::app(storage, &args.name)?;
+    let app = apps::find(storage, &args.name)?;
     if args.declare.is_empty() && !args.any {
         show(&app, context);
         return Ok(());

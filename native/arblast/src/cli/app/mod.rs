@@ -5,14 +5,14 @@ mod delete;
 mod events;
 mod show;
 
+use ::events::NewApp;
 use ::events::json::Object;
-use ::events::{AccessKey, NewApp, Scope};
 use clap::Subcommand;
 use stores::Storage;
 
 use super::Context;
-use crate::failure::{Failure, Result};
-use crate::keys;
+use crate::apps;
+use crate::failure::Result;
 
 /// Create, list and delete apps and channels.
 #[derive(Debug, clap::Args)]
@@ -82,15 +82,8 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
 }
 
 fn new(args: New, context: &Context, storage: &Storage) -> Result<()> {
-    check_free(&args, storage)?;
-    let key = args.access_key.map_or_else(keys::generate, keys::checked)?;
-    if storage.registry.access_key(&key)?.is_some() {
-        return Err(Failure::invalid(format!("Access key {key} already exists. Aborting.")));
-    }
     let app = NewApp { id: args.id, name: args.name, description: args.description };
-    let app = storage.registry.create_app(&app)?;
-    storage.events.init(Scope { app: app.id, channel: None })?;
-    storage.registry.create_access_key(&AccessKey::new(key.clone(), app.id))?;
+    let (app, key) = apps::create(storage, &app, args.access_key)?;
     let console = context.console;
     console.info("App$", format_args!("Initialized Event Store for this app ID: {}.", app.id));
     console.info("Pio$", "Created a new app:");
@@ -99,23 +92,6 @@ fn new(args: New, context: &Context, storage: &Storage) -> Result<()> {
     console.info("Pio$", format_args!("Access Key: {key}"));
     if console.json() {
         console.value(Object::new().with("name", app.name).with("id", app.id).with("accessKey", key));
-    }
-    Ok(())
-}
-
-fn check_free(args: &New, storage: &Storage) -> Result<()> {
-    if args.name.is_empty() {
-        return Err(Failure::invalid("the name of an app must not be empty"));
-    }
-    let apps = storage.registry.apps()?;
-    if apps.iter().any(|app| app.name == args.name) {
-        return Err(Failure::invalid(format!("App {} already exists. Aborting.", args.name)));
-    }
-    if let Some(taken) = apps.iter().find(|app| Some(app.id) == args.id) {
-        return Err(Failure::invalid(format!(
-            "App ID {} already exists and maps to the app '{}'. Aborting.",
-            taken.id, taken.name
-        )));
     }
     Ok(())
 }

@@ -4,7 +4,8 @@ use events::json::Object;
 use events::{AccessKey, App, Channel, Json};
 use stores::Storage;
 
-use crate::cli::context::{self, Context};
+use crate::apps;
+use crate::cli::context::Context;
 use crate::cli::table::{allowed_events, app_row, channel_row};
 use crate::failure::Result;
 
@@ -27,7 +28,7 @@ pub fn list(context: &Context, storage: &Storage) -> Result<()> {
 }
 
 pub fn show(name: &str, context: &Context, storage: &Storage) -> Result<()> {
-    let app = context::app(storage, name)?;
+    let app = apps::find(storage, name)?;
     if context.console.json() {
         context.console.value(described(&app, storage)?);
         return Ok(());

@@ -60,14 +60,18 @@ impl Sender<'_> {
     /// by any page that it shows what to send, and tells where that page is from.
     fn is_local(&self) -> bool {
         const FOR_OTHERS: [&str; 3] = ["forwarded", "x-forwarded-for", "x-real-ip"];
-        let text = |name: &str| self.headers.get(name).and_then(|value| value.to_str().ok());
-        let host = text("host").unwrap_or_default();
-        let own_page =
-            |origin: &str| origin.split_once("://").is_some_and(|(_, authority)| authority == host);
         self.peer.ip().to_canonical().is_loopback()
             && FOR_OTHERS.iter().all(|name| !self.headers.contains_key(*name))
-            && text("origin").is_none_or(own_page)
-            && text("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"))
+            && !self.is_foreign_page()
+    }
+
+    /// Is it a page from elsewhere that a browser shows?
+    pub fn is_foreign_page(&self) -> bool {
+        let text = |name: &str| self.headers.get(name).and_then(|value| value.to_str().ok());
+        let host = text("host").unwrap_or_default();
+        let is_own = |origin: &str| origin.split_once("://").is_some_and(|(_, authority)| authority == host);
+        let is_near = |site: &str| matches!(site, "same-origin" | "none");
+        !text("origin").is_none_or(is_own) || !text("sec-fetch-site").is_none_or(is_near)
     }
 }
 
