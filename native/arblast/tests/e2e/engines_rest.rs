@@ -177,6 +177,43 @@ fn events_of_an_engine_are_stored_refused_or_said_not_to_be_stored() {
 }
 
 #[test]
+fn every_body_is_mirrored_valid_or_not() {
+    let program = trained();
+    let server = Server::start(&program, &[]);
+    let port = server.port;
+    let mirror = program.path("mirror");
+    let with = |kind: &str| {
+        let members =
+            format!(r#""mirrorType":"{kind}","mirrorContainer":"{}","algorithm""#, mirror.display());
+        engine(3).replace("\"algorithm\"", &members)
+    };
+    let refused = send(port, "POST", "/engines", &with("hdfs"));
+    assert!(refused.status == 400 && refused.body.contains("localfs"), "{refused:?}");
+    assert_eq!(send(port, "POST", "/engines", &with("localfs")).status, 201);
+    let bodies = [event("buy", "a", "i1", 1), event("wink", "a", "i2", 2), "{\n nonsense".to_owned()];
+    let statuses = bodies.each_ref().map(|body| send(port, "POST", "/engines/ur/events", body).status);
+    assert_eq!(statuses, [201, 200, 400]);
+    assert_eq!(
+        send(port, "POST", "/engines/shop/events", &event("purchase", "a", "i", 3)).status,
+        201,
+        "no mirror"
+    );
+    // The test may run over midnight: then there are two files.
+    let mut files: Vec<_> =
+        std::fs::read_dir(mirror.join("ur")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let text: String = files.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    assert_eq!(text.lines().collect::<Vec<_>>(), [&bodies[0], &bodies[1], "{  nonsense"]);
+    let name = files[0].file_name().unwrap().to_str().unwrap();
+    let is_day = name.len() == 13 && name.ends_with(".json") && name.matches('-').count() == 2;
+    assert!(is_day, "{name}");
+    // A mirror that cannot be written does not cost the event.
+    std::fs::remove_dir_all(&mirror).unwrap();
+    std::fs::write(&mirror, "").unwrap();
+    assert_eq!(send(port, "POST", "/engines/ur/events", &bodies[0]).status, 201);
+}
+
+#[test]
 fn a_key_of_the_app_may_write_its_events_from_anywhere() {
     let program = trained();
     program.ok(&["app", "new", "other", "--access-key", "foreign"]);

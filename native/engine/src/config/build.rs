@@ -51,6 +51,7 @@ pub(super) fn algorithm(reader: &mut Reader<'_>, algorithm: &mut Members<'_>, fo
         index_name: None,
         min_events_per_user: 1,
         window: EventWindow::default(),
+        mirror_container: None,
         recs_model: recs_model(algorithm.text("recsModel").as_deref()),
         blacklist_events: blacklist_events(reader, algorithm, &indicators, primary),
         num: algorithm.count("num").unwrap_or(RESULTS),

@@ -9,6 +9,7 @@ pub(crate) mod tables;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 pub(crate) use duration::parse_duration;
 pub use parse::{ConfigError, Leniency, Warning};
@@ -34,6 +35,8 @@ pub struct EngineConfig {
     pub min_events_per_user: u32,
     /// Which events training reads.
     pub window: EventWindow,
+    /// Directory under which servers copy every event body that they get; Harness form only.
+    pub mirror_container: Option<PathBuf>,
     /// What a train makes.
     pub recs_model: RecsModel,
     /// Names of events whose targets a user does not get again. Default: the primary.

@@ -1,6 +1,7 @@
 //! From the text of `engine.json` to an [`EngineConfig`]: the two forms.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use events::json::{self, Json, JsonError};
 
@@ -156,11 +157,17 @@ fn harness(reader: &mut Reader<'_>, json: &Json) -> Option<EngineConfig> {
     let ttl = engine.object("dataset").and_then(|mut dataset| dataset.whole("ttl"));
     config.window.duration_ms = Some(ttl.unwrap_or(YEAR_MS));
     build::spark_conf(reader, &mut engine, &mut config);
-    if engine.has("mirrorType") {
-        if !engine.has("mirrorContainer") {
-            reader.error(engine.path_of("mirrorContainer"), "is missing; \"mirrorType\" needs it");
-        }
-        reader.warn(engine.path_of("mirrorType"), "is not supported: events are not mirrored");
-    }
+    config.mirror_container = mirror_container(reader, &mut engine);
     Some(config)
+}
+
+fn mirror_container(reader: &mut Reader<'_>, engine: &mut Members<'_>) -> Option<PathBuf> {
+    const NO_HDFS: &str = "\"hdfs\" is not there: events are mirrored to directories only, give \"localfs\"";
+    let kind = engine.text("mirrorType")?;
+    if kind == "hdfs" {
+        reader.error(engine.path_of("mirrorType"), NO_HDFS);
+    } else if !engine.has("mirrorContainer") {
+        reader.error(engine.path_of("mirrorContainer"), "is missing; \"mirrorType\" needs it");
+    }
+    engine.text("mirrorContainer").map(PathBuf::from)
 }

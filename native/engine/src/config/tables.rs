@@ -197,10 +197,15 @@ pub(super) static HARNESS: Table = Table {
             "mirrorType",
             Kind::Choice(&["localfs", "hdfs"]),
             "off",
-            "Mirroring of raw events; checked, not done, with a warning.",
+            "\"localfs\": the query server copies every body that it gets at `/engines/<id>/events`, valid or not, as a line to `<mirrorContainer>/<engineId>/yy-MM-dd.json` (UTC). \"hdfs\" is refused.",
         ),
-        optional("mirrorContainer", Kind::Text, "", "Directory of the mirror; required with `mirrorType`.")
-            .misspelt(&["mirrorLocation"]),
+        optional(
+            "mirrorContainer",
+            Kind::Text,
+            "",
+            "Directory of the mirror, made if need be; required with `mirrorType`.",
+        )
+        .misspelt(&["mirrorLocation"]),
         optional("modelContainer", Kind::Text, "", "Has no effect."),
         optional("description", Kind::Text, "", "For people."),
     ],

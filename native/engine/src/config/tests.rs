@@ -99,6 +99,7 @@ fn the_smallest_file_has_the_documented_defaults() {
         indicators: vec![indicator("buy", 500, 100, 50), indicator("view", 500, 100, 50)],
         min_events_per_user: 1,
         window: EventWindow::default(),
+        mirror_container: None,
         recs_model: RecsModel::All,
         blacklist_events: vec!["buy".into()],
         num: 20,
@@ -170,6 +171,7 @@ fn every_member_is_read() {
             compress_properties: true,
             prune_store: true,
         },
+        mirror_container: None,
         recs_model: RecsModel::CollabFiltering,
         blacklist_events: vec![],
         num: 5,
@@ -355,14 +357,10 @@ fn old_spellings_are_understood_with_a_warning() {
             "sparkConf.spark.driver.memroy is a misspelling, read as \"spark.driver.memory\"",
         ]
     );
-    let (_, warnings) = parsed(&harness(r#""mirrorType":"localfs","mirrorLocation":"/m""#, r#""num":1"#));
-    assert_eq!(
-        warnings,
-        [
-            "mirrorLocation is a misspelling, read as \"mirrorContainer\"",
-            "mirrorType is not supported: events are not mirrored",
-        ]
-    );
+    let (config, warnings) =
+        parsed(&harness(r#""mirrorType":"localfs","mirrorLocation":"/m""#, r#""num":1"#));
+    assert_eq!(config.mirror_container, Some("/m".into()));
+    assert_eq!(warnings, ["mirrorLocation is a misspelling, read as \"mirrorContainer\"",]);
 }
 
 #[test]
@@ -624,8 +622,13 @@ fn there_is_one_algorithm_and_a_mirror_has_a_container() {
         );
         assert_eq!(refused(&text), [format!("algorithms must have exactly one entry, got {count}")]);
     }
-    let mirror = refused(&harness(r#""mirrorType":"hdfs""#, r#""num":1"#));
+    let mirror = refused(&harness(r#""mirrorType":"localfs""#, r#""num":1"#));
     assert_eq!(mirror, ["mirrorContainer is missing; \"mirrorType\" needs it"]);
+    let mirror = refused(&harness(r#""mirrorType":"hdfs","mirrorContainer":"hdfs://h/m""#, r#""num":1"#));
+    assert_eq!(
+        mirror,
+        ["mirrorType \"hdfs\" is not there: events are mirrored to directories only, give \"localfs\""]
+    );
 }
 
 #[test]

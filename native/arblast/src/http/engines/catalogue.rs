@@ -204,8 +204,12 @@ fn write_durably(path: &Path, text: &str) -> std::io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Letters, digits, `-` and `_` stay; other bytes become `%` and two hex digits.
 fn file_name(id: &str) -> String {
+    escaped(id) + ".json"
+}
+
+/// Letters, digits, `-` and `_` stay; other bytes become `%` and two hex digits.
+pub(super) fn escaped(id: &str) -> String {
     let mut name = String::new();
     for byte in id.bytes() {
         if byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_' {
@@ -214,7 +218,7 @@ fn file_name(id: &str) -> String {
             name.push_str(&format!("%{byte:02x}"));
         }
     }
-    name + ".json"
+    name
 }
 
 /// The reverse of [`file_name`]; `None` for other names.

@@ -11,6 +11,7 @@ use engine::EngineConfig;
 use events::json::{self, Object};
 use events::{Entity, Event, EventFilter, EventTime, Json, MAX_EVENT_BYTES};
 
+use super::mirror::mirror;
 use super::{Admin, Answered, Engine, Server, comment};
 use crate::clock;
 use crate::failure::{Failure, Result};
@@ -60,6 +61,7 @@ pub(super) async fn add(State(server): Server, Path(id): Path<String>, request: 
     let (request, body) = request.into_parts();
     let allowed = admit(&server, &engine, &request).await?;
     let text = read(body, MAX_EVENT_BYTES).await?;
+    mirror(&engine, &text).await;
     let event = parsed(&text)?;
     if allowed.is_some_and(|allowed| !allowed.is_empty() && !allowed.contains(&event.event)) {
         return Err(Refused::new(StatusCode::FORBIDDEN, format!("{} events are not allowed", event.event)));

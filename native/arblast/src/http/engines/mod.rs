@@ -4,6 +4,7 @@ mod catalogue;
 mod describe;
 mod events;
 mod jobs;
+mod mirror;
 mod queries;
 
 use std::path::PathBuf;
