@@ -23,7 +23,18 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::error::ErrorKind;
 
+/// A limit of the size of files (`ulimit -f`, `LimitFSIZE=`) makes writes fail as a full disk does, and does not end the
+/// process. The handler stays when the runtime has gone.
+fn outlive_size_limit() {
+    const SIGXFSZ: i32 = 25;
+    if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() {
+        let _entered = runtime.enter();
+        let _ = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(SIGXFSZ));
+    }
+}
+
 fn main() -> ExitCode {
+    outlive_size_limit();
     let argv = cli::argv::split(std::env::args());
     let parsed = match cli::Cli::try_parse_from(&argv.own) {
         Ok(parsed) => parsed,

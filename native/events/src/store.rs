@@ -214,6 +214,11 @@ pub trait EventStore: Send + Sync {
         Ok(Changes::default())
     }
 
+    /// Could events be stored now? Writes about a MiB durably, and removes it. For whoever waits after `Kind::Unavailable`.
+    fn check_writable(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Number of events in `scope`: an estimate is enough (progress bars).
     fn count(&self, scope: Scope) -> Result<u64>;
 }

@@ -185,7 +185,9 @@ fn of_model(error: model::Error) -> Error {
         model::ErrorKind::Version => Kind::Version,
         model::ErrorKind::Corrupt => Kind::Corrupt,
     };
-    Error::new(kind, error.to_string()).with_source(error)
+    let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref());
+    let text = format!("{error}{}", cause.map_or("", files::remedy));
+    Error::new(kind, text).with_source(error)
 }
 
 /// A name that is safe on every file system: letters, digits, `-` and `_` stay, other bytes become `%` and two hex digits;

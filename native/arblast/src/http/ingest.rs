@@ -4,6 +4,8 @@
 //! request waits for its answer without a thread. Events of one scope are stored by one thread at a time, in the
 //! order of arrival.
 
+mod outage;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,6 +18,7 @@ use tokio::sync::oneshot;
 
 use crate::failure::{Failure, Result};
 use crate::observe::metrics::Metrics;
+use outage::Outage;
 
 /// Threads that store: scopes that are stored at the same time.
 const COMMITTERS: usize = 4;
@@ -63,6 +66,7 @@ impl fmt::Display for Full {
 
 struct Shared {
     store: Arc<dyn EventStore>,
+    outage: Arc<Outage>,
     queue: Mutex<Queue>,
     work: Condvar,
     room: Condvar,
@@ -95,6 +99,7 @@ impl Ingest {
     /// Starts the threads. At most `events_max` events wait in the queue.
     pub fn start(store: Arc<dyn EventStore>, events_max: usize) -> Result<Self> {
         let shared = Arc::new(Shared {
+            outage: Outage::new(Arc::clone(&store)),
             store,
             queue: Mutex::default(),
             work: Condvar::new(),
@@ -137,6 +142,11 @@ impl Ingest {
     /// Is there no room for another stream?
     pub fn is_saturated(&self) -> bool {
         self.shared.queue().events > self.shared.events_max / 2
+    }
+
+    /// Whether the store takes events.
+    pub fn outage(&self) -> &Arc<Outage> {
+        &self.shared.outage
     }
 
     /// Numbers for the operator.
@@ -286,7 +296,7 @@ impl Shared {
     }
 
     fn append(&self, scope: Scope, events: &[Event]) -> Answer {
-        let ids = self.store.append(scope, events)?;
+        let ids = self.outage.observe(self.store.append(scope, events))?;
         self.counters.commits.fetch_add(1, Ordering::Relaxed);
         self.counters.stored.fetch_add(ids.len() as u64, Ordering::Relaxed);
         Ok(ids)

@@ -122,8 +122,15 @@ impl TrainJob<'_> {
                 record.report = Object::new().with("stages", stages).to_string();
             }
         }
-        self.storage.registry.put_instance(&record)?;
-        outcome
+        let recorded = self.storage.registry.put_instance(&record);
+        // why there is no model matters more than that this is not recorded either
+        let published = outcome?;
+        recorded.map_err(|error| {
+            let text =
+                format!("generation {} is published, but no record says so: {error}", published.generation);
+            Failure::new(error.kind(), text)
+        })?;
+        Ok(published)
     }
 
     fn record(&self, app: &App) -> Result<EngineInstance> {

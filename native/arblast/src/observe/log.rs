@@ -28,7 +28,7 @@ const BUFFER_BYTES_MAX: usize = 1 << 20;
 /// Lines are collected this long: to wake a thread for each would cost more than the line.
 const COLLECT_TIME: Duration = Duration::from_millis(10);
 /// How long the end of the program waits for its last lines.
-const FLUSH_TIME_MAX: Duration = Duration::from_secs(1);
+const FLUSH_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Writes log lines from now on, until it is dropped.
 pub struct Log {

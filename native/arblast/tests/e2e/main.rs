@@ -37,4 +37,5 @@ mod queries_swap;
 mod same;
 mod serve;
 mod server;
+mod store_failures;
 mod webhooks;

@@ -1,10 +1,11 @@
 //! The LMDB environment: the only place that knows how it is opened, and that turns its errors into ours.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::ops::Bound;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use events::{Error, Result};
+use events::{Error, Kind, Result};
 use heed::types::Bytes;
 use heed::{
     CommitOrAbort, Database, DatabaseOpener, EnvOpenOptions, MdbError, PutFlags, RoRange, RoRevRange, RoTxn,
@@ -22,10 +23,15 @@ pub(super) type Opener<'e> = DatabaseOpener<'e, WithoutTls>;
 /// Address space to reserve; the file grows as needed. Smaller ones serve where the address space is limited.
 const MAP_BYTES: [usize; 4] = [1 << 40, 1 << 37, 1 << 34, 1 << 31];
 
+/// Of the lock file: a head, and what each reader but the first needs.
+const LOCK_BYTES: usize = 192 + 64 * (READERS_MAX as usize - 1);
+
 /// An open environment.
 pub(super) struct Env {
     env: heed::Env<WithoutTls>,
     path: PathBuf,
+    /// Device and number of the file that is open.
+    file: (u64, u64),
 }
 
 /// Makes the directory and gives its canonical path.
@@ -40,11 +46,14 @@ pub(crate) fn create_directory(directory: &Path) -> Result<PathBuf> {
 impl Env {
     pub(super) fn open(directory: &Path) -> Result<Self> {
         let path = directory.join("data.mdb");
+        allocate_lock_file(directory)?;
         let mut failure = None;
         for bytes in MAP_BYTES {
             match open_environment(directory, bytes) {
                 Ok(env) => {
-                    let env = Self { env, path };
+                    let file = env.try_clone_inner_file().map_err(|error| error::engine(&path, error))?;
+                    let file = file.metadata().map_err(|error| unreadable(&path, error))?;
+                    let env = Self { env, path, file: identity(&file) };
                     env.check_length()?;
                     env.clear_stale_readers()?;
                     return Ok(env);
@@ -54,6 +63,20 @@ impl Env {
             }
         }
         Err(failure.map_or_else(|| corrupt("it cannot be mapped"), |error| error::engine(&path, error)))
+    }
+
+    /// What is written to a file without a name is lost with the process.
+    fn check_place(&self) -> Result<()> {
+        if fs::metadata(&self.path).is_ok_and(|found| identity(&found) == self.file) {
+            return Ok(());
+        }
+        let place = self.path.display();
+        Err(Error::new(
+            Kind::Unavailable,
+            format!(
+                "the event store {place} was moved or removed beneath this process: put it back, or start this process again"
+            ),
+        ))
     }
 
     /// Makes the file as long as its meta data says. The last pages may be missing rightly (allocated and freed by one
@@ -83,9 +106,7 @@ impl Env {
         let (info, stat) = (self.env.info(), self.env.unnamed_database_stat());
         let needed =
             (info.last_page_number as u64).saturating_add(1).saturating_mul(u64::from(stat.page_size));
-        let length = fs::metadata(&self.path).map_err(|error| {
-            error::io(&self.path, "read", error.kind(), error.raw_os_error()).with_source(error)
-        })?;
+        let length = fs::metadata(&self.path).map_err(|error| unreadable(&self.path, error))?;
         Ok((length.len() < needed).then_some(needed))
     }
 
@@ -115,6 +136,7 @@ impl Env {
 
     /// The write transaction; waits for that of another thread or process.
     pub(super) fn write(&self) -> Result<RwTxn<'_>> {
+        self.check_place()?;
         self.env.write_txn().map_err(|error| self.error(error))
     }
 
@@ -254,6 +276,36 @@ impl<'t> Iterator for Range<'t> {
             Self::Backward(range) => range.next(),
         }
     }
+}
+
+/// Device and number.
+fn identity(file: &Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
+}
+
+fn unreadable(path: &Path, error: std::io::Error) -> Error {
+    error::io(path, "read", error.kind(), error.raw_os_error()).with_source(error)
+}
+
+/// The storage engine makes its lock file as a hole, maps it, and fills it when readers come: at a full disk that ends
+/// the process with SIGBUS. So we make it first, of the same length, with space for all of it.
+fn allocate_lock_file(directory: &Path) -> Result<()> {
+    let path = directory.join("lock.mdb");
+    if path.exists() {
+        return Ok(());
+    }
+    let failed = |error: std::io::Error| {
+        error::io(&path, "make", error.kind(), error.raw_os_error()).with_source(error)
+    };
+    let mut random = [0; 8];
+    crate::random(&mut random)?;
+    let temporary = directory.join(format!("lock.{:016x}", u64::from_be_bytes(random)));
+    let written = fs::write(&temporary, vec![0; LOCK_BYTES]).map_err(failed);
+    // unlike a rename it takes no file away that another process has made meanwhile; where there are no links, the
+    // storage engine makes the file
+    let _ = written.is_ok().then(|| fs::hard_link(&temporary, &path));
+    let _ = fs::remove_file(&temporary);
+    written
 }
 
 /// No address space for the map.

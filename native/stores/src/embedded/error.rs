@@ -17,10 +17,13 @@ pub(super) fn corrupt(what: impl Into<String>) -> Error {
 /// An error of the storage engine under `path`.
 pub(super) fn engine(path: &Path, error: heed::Error) -> Error {
     let place = path.display();
-    let (kind, text) = match &error {
+    let error = match error {
         heed::Error::Io(cause) => {
-            return io(path, "use", cause.kind(), cause.raw_os_error()).with_source(error);
+            return io(path, "use", cause.kind(), cause.raw_os_error()).with_source(cause);
         }
+        error => error,
+    };
+    let (kind, text) = match &error {
         heed::Error::Mdb(cause) => mdb(&place.to_string(), *cause),
         heed::Error::EnvAlreadyOpened => {
             (Kind::Internal, format!("the event store {place} is being closed in this process"))
@@ -32,7 +35,14 @@ pub(super) fn engine(path: &Path, error: heed::Error) -> Error {
 
 fn mdb(place: &str, error: MdbError) -> (Kind, String) {
     match error {
-        MdbError::Invalid | MdbError::Corrupted | MdbError::PageNotFound | MdbError::Panic => (
+        // the data is as it was before the write that failed
+        MdbError::Panic => (
+            Kind::Unavailable,
+            format!(
+                "an earlier write to the event store {place} failed badly: look after the disk, and start this process again"
+            ),
+        ),
+        MdbError::Invalid | MdbError::Corrupted | MdbError::PageNotFound => (
             Kind::Corrupt,
             format!("the event store {place} is damaged ({error}); restore it from a backup or import again"),
         ),

@@ -41,6 +41,9 @@ use write::{Batch, Writer};
 /// Version of the layout. A newer store is refused.
 const FORMAT: u32 = 3;
 const FORMAT_KEY: &[u8] = b"format";
+/// In the same table for a moment: what [`EventStore::check_writable`] writes.
+const PROBE_KEY: &[u8] = b"probe";
+const PROBE_BYTES: usize = 1 << 20;
 /// Apps and channels that have events, at most: each needs four tables, and their number is fixed at open.
 const SCOPES_MAX: u32 = 300;
 /// Reads at the same time, over all processes.
@@ -450,6 +453,12 @@ impl EventStore for Embedded {
             Some(snapshot) => snapshot.changes(since, visit),
             None => Ok(Changes::of_nothing(since)),
         }
+    }
+
+    fn check_writable(&self) -> Result<()> {
+        // removed by a second transaction: the first one's pages would not be written otherwise
+        self.0.write(|writer| writer.put_probe(&vec![0; PROBE_BYTES]))?;
+        self.0.write(|writer| writer.delete_probe())
     }
 
     fn count(&self, scope: Scope) -> Result<u64> {

@@ -129,6 +129,15 @@ impl<'a> Writer<'a> {
         self.note_revision(entered.state.tag, stored.special)
     }
 
+    /// See [`events::EventStore::check_writable`].
+    pub(super) fn put_probe(&mut self, bytes: &[u8]) -> Result<()> {
+        self.core.env.put(&mut self.txn, self.core.tables.meta, super::PROBE_KEY, bytes)
+    }
+
+    pub(super) fn delete_probe(&mut self) -> Result<()> {
+        self.core.env.delete(&mut self.txn, self.core.tables.meta, super::PROBE_KEY).map(|_| ())
+    }
+
     /// See [`events::EventStore::delete`].
     pub(super) fn delete(&mut self, scope: Scope, id: &str) -> Result<bool> {
         let mut entered = self.enter(scope)?;

@@ -186,5 +186,16 @@ fn sync_directory(path: &Path) -> Result<()> {
 }
 
 pub(super) fn failed(verb: &str, path: &Path, error: std::io::Error) -> Error {
-    Error::new(Kind::Unavailable, format!("cannot {verb} {}: {error}", path.display())).with_source(error)
+    let text = format!("cannot {verb} {}: {error}{}", path.display(), remedy(&error));
+    Error::new(Kind::Unavailable, text).with_source(error)
+}
+
+/// What to do about a full disk.
+pub(super) fn remedy(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            "; free some space and train again, the model of before stays in use"
+        }
+        _ => "",
+    }
 }

@@ -94,6 +94,18 @@ fn a_place_that_cannot_be_written_is_named() {
     }
 }
 
+/// Readers write to its map, and where there is no space for that the system ends the process.
+#[test]
+fn the_lock_file_has_all_its_space_from_the_beginning() {
+    use std::os::unix::fs::MetadataExt;
+    let directory = tempfile::tempdir().unwrap();
+    filled(directory.path());
+    let lock = fs::metadata(directory.path().join("lock.mdb")).unwrap();
+    assert_eq!(lock.len(), 192 + 64 * 1023, "the length that the storage engine wants");
+    assert!(lock.blocks() * 512 >= lock.len(), "{} blocks for {} bytes", lock.blocks(), lock.len());
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2, "nothing else is left");
+}
+
 /// A limit of the file size stands for a full disk: writes fail in the middle of a commit.
 #[test]
 fn a_full_disk_loses_nothing() {

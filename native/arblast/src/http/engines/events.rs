@@ -93,8 +93,11 @@ async fn store(
 ) -> std::result::Result<String, Refused> {
     let keeper = Arc::clone(&server);
     let scope = blocking(move || engine.scope(keeper.storage())).await?;
-    let answer = server.engines().ingest().submit(scope, vec![event])?.await;
-    let ids = stored(answer).map_err(Failure::from)?;
+    let ingest = server.engines().ingest();
+    let ids = stored(ingest.submit(scope, vec![event])?.await).map_err(|error| {
+        let told = ingest.outage().told(&error);
+        told.map_or_else(|| Failure::from(error).into(), Refused::busy)
+    })?;
     Ok(ids.into_iter().next().unwrap_or_default())
 }
 

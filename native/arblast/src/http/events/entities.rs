@@ -68,10 +68,10 @@ pub async fn delete(State(server): Server, request: Request) -> Result<Response,
     let (parts, _) = request.into_parts();
     let caller = server.caller_with(Right::Delete, &parts).await?;
     let (kind, id) = entity(&parts, ".json")?;
-    let store = Arc::clone(&server.store);
+    let own = Arc::clone(&server);
     let scope = caller.scope;
     let answer = server.reading(move || {
-        let deleted = store.delete_entity(scope, &kind, &id)?;
+        let deleted = own.written(own.store.delete_entity(scope, &kind, &id))?;
         let client = caller.client.map_or_else(|| "unknown".to_owned(), |client| client.to_string());
         let channel = scope.channel.map_or_else(|| "default".to_owned(), |channel| channel.to_string());
         let app = &caller.access.app;

@@ -5,11 +5,12 @@ use std::sync::atomic::Ordering;
 use axum::http::StatusCode;
 use events::json::JsonError;
 use events::{Event, OnUnknown};
+use tokio::sync::oneshot::error::RecvError;
 
 use super::EventServer;
 use super::auth::Caller;
 use super::refusal::Refusal;
-use crate::http::ingest::stored;
+use crate::http::ingest::{Answer, stored};
 
 impl EventServer {
     /// The event, if this caller may store it. 400: it is invalid or not declared; 403: not in the key's list.
@@ -46,7 +47,24 @@ impl EventServer {
 
     /// Makes events durable and gives their ids. 429 if too many wait already.
     pub async fn store(&self, caller: &Caller, events: Vec<Event>) -> Result<Vec<String>, Refusal> {
-        Ok(stored(self.ingest.submit(caller.scope, events)?.await)?)
+        self.stored(self.ingest.submit(caller.scope, events)?.await)
+    }
+
+    /// What the store answered, or that it did not.
+    pub fn stored(&self, answer: Result<Answer, RecvError>) -> Result<Vec<String>, Refusal> {
+        stored(answer).map_err(|error| self.failed(error))
+    }
+
+    /// The outcome of a write that did not go through the queue.
+    pub fn written<T>(&self, outcome: events::Result<T>) -> Result<T, Refusal> {
+        self.ingest.outage().observe(outcome).map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: events::Error) -> Refusal {
+        match self.ingest.outage().told(&error) {
+            Some(text) => Refusal::new(StatusCode::SERVICE_UNAVAILABLE, text),
+            None => error.into(),
+        }
     }
 
     /// Remarks that a client sent what is JSON by tolerance only.

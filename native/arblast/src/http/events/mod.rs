@@ -104,7 +104,7 @@ impl EventServer {
     pub fn equip(self: &Arc<Self>, front: &mut Front) {
         front.allow_streaming("/events.ndjson");
         let server = Arc::clone(self);
-        front.ready_when(move || server.directory.check());
+        front.ready_when(move || server.directory.check().and_then(|()| server.ingest.outage().check()));
         self.ingest.equip(front.metrics());
     }
 

@@ -24,7 +24,7 @@ use super::refusal::Refusal;
 use super::stats::Label;
 use super::{EventServer, Server, blocking, body};
 use crate::clock;
-use crate::http::ingest::{Answer, Full, stored};
+use crate::http::ingest::{Answer, Full};
 use crate::http::reply;
 
 /// Pieces of the body that wait for the thread.
@@ -221,7 +221,7 @@ impl Upload {
     /// Waits for the oldest group.
     fn settle(&mut self) -> Result<(), Refusal> {
         let Some(group) = self.waiting.pop_front() else { return Ok(()) };
-        self.summary.stored += stored(group.answer.blocking_recv())?.len() as u64;
+        self.summary.stored += self.server.stored(group.answer.blocking_recv())?.len() as u64;
         if let Some(statistics) = &self.server.statistics {
             let now = clock::now_ms();
             for label in group.labels {

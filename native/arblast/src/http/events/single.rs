@@ -100,8 +100,8 @@ pub async fn delete(State(server): Server, request: Request) -> Result<Response,
     let (parts, _) = request.into_parts();
     let caller = server.caller_with(Right::Delete, &parts).await?;
     let id = event_id(&parts)?;
-    let store = Arc::clone(&server.store);
-    let found = server.reading(move || Ok(store.delete(caller.scope, &id)?)).await?;
+    let own = Arc::clone(&server);
+    let found = server.reading(move || own.written(own.store.delete(caller.scope, &id))).await?;
     if found { Ok(reply::message(StatusCode::OK, "Found")) } else { Err(Refusal::not_found()) }
 }
 

@@ -49,7 +49,7 @@ pub struct Front {
     settings: Settings,
     metrics: Arc<Metrics>,
     tls: Option<Arc<Tls>>,
-    ready: Ready,
+    ready: Vec<Ready>,
     streaming: Vec<&'static str>,
     /// Heard before anybody is told that the server is there.
     hangups: Option<Signal>,
@@ -73,7 +73,7 @@ impl Front {
             settings: settings.clone(),
             metrics: Arc::clone(metrics),
             tls,
-            ready: Box::new(|| Ok(())),
+            ready: Vec::new(),
             streaming: Vec::new(),
             hangups: listen::hangups()?,
         })
@@ -93,9 +93,10 @@ impl Front {
         &self.metrics
     }
 
-    /// `/ready` says 503 with the failure that `ready` gives. It is asked often and must be quick.
+    /// `/ready` says 503 with the failure that `ready` gives, or another one that was given here. It is asked often and
+    /// must be quick.
     pub fn ready_when(&mut self, ready: impl Fn() -> Result<()> + Send + Sync + 'static) {
-        self.ready = Box::new(ready);
+        self.ready.push(Box::new(ready));
     }
 
     /// Requests to this route, given as in the router, may take any time; each piece of the body is still awaited for
@@ -152,11 +153,11 @@ fn is_same(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).fold(0, |differences, (a, b)| differences | (a ^ b)) == 0
 }
 
-fn readiness(gate: &Gate, ready: &Ready) -> Response {
+fn readiness(gate: &Gate, ready: &[Ready]) -> Response {
     let ready = if gate.is_stopping() {
         Err(Failure::new(events::Kind::Unavailable, "the server is about to stop"))
     } else {
-        ready()
+        ready.iter().try_for_each(|ready| ready())
     };
     match ready {
         Ok(()) => reply::json(StatusCode::OK, Object::new().with("status", "ready").to_string()),
