@@ -1,8 +1,9 @@
 //! The LMDB environment: the only place that knows how it is opened, and that turns its errors into ours.
 
-use std::fs::{self, Metadata};
+use std::fs::{self, Metadata, OpenOptions};
+use std::io::Write;
 use std::ops::Bound;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use events::{Error, Kind, Result};
@@ -300,7 +301,9 @@ fn allocate_lock_file(directory: &Path) -> Result<()> {
     let mut random = [0; 8];
     crate::random(&mut random)?;
     let temporary = directory.join(format!("lock.{:016x}", u64::from_be_bytes(random)));
-    let written = fs::write(&temporary, vec![0; LOCK_BYTES]).map_err(failed);
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(0o600).open(&temporary);
+    let written = file.and_then(|mut file| file.write_all(&[0; LOCK_BYTES])).map_err(failed);
     // unlike a rename it takes no file away that another process has made meanwhile; where there are no links, the
     // storage engine makes the file
     let _ = written.is_ok().then(|| fs::hard_link(&temporary, &path));

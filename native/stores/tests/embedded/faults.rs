@@ -103,6 +103,7 @@ fn the_lock_file_has_all_its_space_from_the_beginning() {
     let lock = fs::metadata(directory.path().join("lock.mdb")).unwrap();
     assert_eq!(lock.len(), 192 + 64 * 1023, "the length that the storage engine wants");
     assert!(lock.blocks() * 512 >= lock.len(), "{} blocks for {} bytes", lock.blocks(), lock.len());
+    assert_eq!(lock.mode() & 0o777, 0o600, "nobody else may hold locks");
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2, "nothing else is left");
 }
 
