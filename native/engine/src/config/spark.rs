@@ -64,8 +64,8 @@ fn correct_spelling(reader: &mut Reader<'_>, path: &Path<'_>, settings: &mut BTr
 }
 
 /// The text of a configuration for records and logs: every scalar whose name, or the name of an object around it,
-/// speaks of a password, secret, key, token or credential is replaced by `***`. References to environment
-/// variables are not resolved.
+/// speaks of a password, secret, key, token or credential is replaced by `***`, and so is who signs in within a
+/// URL (`https://***@host`). References to environment variables are not resolved.
 ///
 /// # Errors
 /// The text is no JSON.
@@ -87,8 +87,35 @@ fn redact(json: &mut Json, is_secret: bool) {
         Json::Array(items) => items.iter_mut().for_each(|item| redact(item, is_secret)),
         Json::Null => {}
         scalar if is_secret => *scalar = Json::from("***"),
-        Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
+        Json::String(text) => {
+            if let Some(masked) = without_userinfo(text) {
+                *text = masked;
+            }
+        }
+        Json::Bool(_) | Json::Number(_) => {}
     }
+}
+
+/// A text without user and password of the URLs in it; `None` if it has none. What is in doubt is masked.
+fn without_userinfo(text: &str) -> Option<String> {
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, authority) = rest.split_at(at + "://".len());
+        // Not at a slash: passwords that should have been escaped may hold one.
+        let end = authority.find(char::is_whitespace).unwrap_or(authority.len());
+        let own = authority.split_at(end).0.split("://").next().unwrap_or_default();
+        masked.push_str(before);
+        rest = match own.rfind('@') {
+            Some(userinfo) => {
+                masked.push_str("***");
+                &authority[userinfo..]
+            }
+            None => authority,
+        };
+    }
+    masked.push_str(rest);
+    (masked != text).then_some(masked)
 }
 
 fn names_secret(name: &str) -> bool {

@@ -693,6 +693,24 @@ fn secrets_are_masked() {
 }
 
 #[test]
+fn who_signs_in_by_a_url_is_masked() {
+    for (text, masked) in [
+        ("https://u:PW4@h:9200", "https://***@h:9200"),
+        ("https://u@h/x", "https://***@h/x"),
+        ("a jdbc:postgresql://u:p@h/d?x=1 b", "a jdbc:postgresql://***@h/d?x=1 b"),
+        ("http://u:p@a,http://v:q@b:1", "http://***@a,http://***@b:1"),
+        ("http://u:p@ss/w@rd@h/", "http://***@h/"),
+        ("http://a:1/x b@c.org http://d", "http://a:1/x b@c.org http://d"),
+        ("ü://ä:ö@ß", "ü://***@ß"),
+        ("://@", "://***@"),
+        ("a@b.org", "a@b.org"),
+    ] {
+        let file = |url: &str| format!(r#"{{"sparkConf":{{"es.url":"{url}","list":["{url}"]}}}}"#);
+        assert_eq!(redacted(file(text).as_bytes()).unwrap(), file(masked));
+    }
+}
+
+#[test]
 fn the_handmade_engine_parses() {
     let path =
         Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/ur-handmade/engine.json"));
