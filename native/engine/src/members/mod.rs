@@ -101,6 +101,11 @@ impl Table {
         self.members.iter().find_map(|member| Some((member, member.names().find(|known| *known == name)?)))
     }
 
+    /// The names that the reference teaches: `"a", "b" and "c"`.
+    fn known(&self) -> String {
+        listed(&self.members.iter().map(|member| member.name).collect::<Vec<_>>(), "and")
+    }
+
     /// The known name most like `name`, if any is like it.
     fn nearest(&self, name: &str) -> Option<&'static str> {
         nearest(
@@ -171,9 +176,13 @@ impl fmt::Display for Kind {
 
 /// `"a", "b" or "c"`
 fn quoted(choices: &[&str]) -> String {
+    listed(choices, "or")
+}
+
+fn listed(choices: &[&str], conjunction: &str) -> String {
     let choices: Vec<String> = choices.iter().map(|choice| format!("\"{choice}\"")).collect();
     match choices.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        Some((last, rest)) if !rest.is_empty() => format!("{} {conjunction} {last}", rest.join(", ")),
         _ => choices.concat(),
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct Reader<'e> {
     is_lenient: bool,
     /// A number is taken where a string is expected, as its text.
     takes_numbers_as_text: bool,
+    /// Unknown members are refused, except at the root.
+    is_strict_inside: bool,
     /// If given, `system.env.NAME` in a string becomes the variable's value.
     env: Option<Env<'e>>,
     errors: Vec<Problem>,
@@ -119,14 +121,21 @@ fn short(name: &str) -> &str {
 impl<'e> Reader<'e> {
     /// For configuration files.
     pub fn of_config(is_lenient: bool, env: Env<'e>) -> Self {
-        Self { is_lenient, takes_numbers_as_text: false, env: Some(env), ..Self::of_queries() }
+        Self {
+            is_lenient,
+            takes_numbers_as_text: false,
+            is_strict_inside: false,
+            env: Some(env),
+            ..Self::of_queries()
+        }
     }
 
-    /// For requests: strict, but numbers pass for strings.
+    /// For requests: strict, but numbers pass for strings, and unknown members of the document itself are only noted.
     pub fn of_queries() -> Self {
         Self {
             is_lenient: false,
             takes_numbers_as_text: true,
+            is_strict_inside: true,
             env: None,
             errors: Vec::new(),
             failures: 0,
@@ -195,8 +204,13 @@ impl<'e> Reader<'e> {
         (member, given): (&'static Member, &'static str),
         members: &mut Members<'a>,
     ) {
-        if members.has(member.name) {
-            self.error(path.to_string(), format!("is given twice: \"{}\" may be there once", member.name));
+        if let Some(first) = members.found.iter().find(|found| found.name == member.name) {
+            let message = if first.given == given {
+                format!("is given twice: \"{given}\" may be there once")
+            } else {
+                format!("means the same as \"{}\": only one of the two may be there", first.given)
+            };
+            self.error(path.to_string(), message);
             return;
         }
         if member.misspelt.contains(&given) {
@@ -215,6 +229,10 @@ impl<'e> Reader<'e> {
     }
 
     fn note_unknown(&mut self, path: &Path<'_>, name: &str, table: &Table) {
+        if self.is_strict_inside && !matches!(path, Path::Member(Path::Root, _)) {
+            // Part of a rule that is not understood would give other results than were asked for.
+            return self.error(path.to_string(), format!("is not known; known are {}", table.known()));
+        }
         let path = path.to_string();
         let proposal =
             table.nearest(name).map(|known| format!("; did you mean \"{known}\"?")).unwrap_or_default();
@@ -242,6 +260,10 @@ impl<'e> Reader<'e> {
                 whole.map(Value::Whole).or_else(|| mismatch(self))
             }
             Kind::Real | Kind::Positive | Kind::AtLeast(_) | Kind::Share => {
+                let is_too_large = json.as_f64().is_some_and(|value| value.abs() > f64::from(f32::MAX));
+                if is_too_large {
+                    return self.mismatch(path, format_args!("between -{0:e} and {0:e}", f32::MAX), json);
+                }
                 real(json, kind).map(Value::Real).or_else(|| mismatch(self))
             }
             Kind::Date | Kind::Duration => {
@@ -317,7 +339,7 @@ impl<'e> Reader<'e> {
     }
 }
 
-/// A number that fits a 32-bit float, in the range of `kind`.
+/// A number in the range of `kind`.
 fn real(json: &Json, kind: &Kind) -> Option<f64> {
     let fits = |value: &f64| match kind {
         Kind::Positive => *value > 0.0,
@@ -325,7 +347,7 @@ fn real(json: &Json, kind: &Kind) -> Option<f64> {
         Kind::Share => (0.0..=1.0).contains(value),
         _ => true,
     };
-    json.as_f64().filter(|value| value.abs() <= f64::from(f32::MAX)).filter(fits)
+    json.as_f64().filter(fits)
 }
 
 /// ms since 1970 of a date given as text or as such a number, within ±285 000 years: a double counts them exactly.

@@ -53,7 +53,7 @@ pub(crate) enum Signs {
 
 impl Query {
     /// Reads a query. An empty text is the empty query. Commas are taken leniently, numbers pass for strings, `null`
-    /// is absent; unknown members are collected in [`Query::unknown`].
+    /// is absent; unknown members of the query itself are collected in [`Query::unknown`].
     ///
     /// # Errors
     /// The text is no JSON object, or all members that are wrong.
@@ -105,7 +105,7 @@ fn query(reader: &mut Reader<'_>, mut members: Members<'_>) -> Query {
         item_set_bias: members.single("itemSetBias"),
         rules: all(reader, &mut members, "fields", |reader, entry| rule(reader, entry, Signs::Documented)),
         ranges: all(reader, &mut members, "ranges", range),
-        date_range: members.object("dateRange").map(date_range),
+        date_range: members.object("dateRange").map(|entry| date_range(reader, entry)),
         current_date: members.whole("currentDate"),
         blacklist_items: members.texts("blacklistItems").unwrap_or_default(),
         return_self: members.flag("returnSelf"),
@@ -205,7 +205,10 @@ pub(crate) fn dither(mut members: Members<'_>) -> DitherChange {
     }
 }
 
-fn date_range(mut entry: Members<'_>) -> DateRange {
+fn date_range(reader: &mut Reader<'_>, mut entry: Members<'_>) -> DateRange {
+    if !(entry.has("after") || entry.has("before")) {
+        reader.error(entry.path(), "must have a bound: after or before");
+    }
     DateRange {
         name: entry.text("name").unwrap_or_default(),
         after: entry.whole("after"),

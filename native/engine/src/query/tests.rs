@@ -148,7 +148,6 @@ fn dithering_is_as_the_engine_says_or_off_or_changed() {
     let seeded = DitherChange { seed: Some(7), ..DitherChange::default() };
     assert_eq!(dither(r#"{"dither":{"seed":7}}"#), Some(seeded));
     assert_eq!(parsed(r#"{"dither":false}"#).to_json().to_string(), r#"{"dither":false}"#);
-    assert_eq!(parsed(r#"{"dither":{"sedd":1}}"#).unknown, ["dither.sedd"]);
 }
 
 #[test]
@@ -167,11 +166,39 @@ fn old_clients_are_met_half_way() {
 
 #[test]
 fn unknown_members_are_collected_once_each() {
-    let query = parsed(
-        r#"{"users":"u1","fields":[{"name":"c","values":[],"bias":0,"boost":1},{"name":"c","values":[],"bias":0,"boost":2}],
-            "dateRange":{"name":"d","until":1},"x[12]":0}"#,
-    );
-    assert_eq!(query.unknown, ["users", "fields[].boost", "dateRange.until", "x[]"]);
+    let query = parsed(r#"{"users":"u1","x[12]":0,"x[7]":0,"maxQueryEvents":{"any":1}}"#);
+    assert_eq!(query.unknown, ["users", "x[]", "maxQueryEvents"]);
+}
+
+#[test]
+fn unknown_members_of_rules_are_refused() {
+    refuses(&[
+        (
+            r#"{"dateRange":{"name":"d","after":0,"befor":1}}"#,
+            r#"dateRange.befor is not known; known are "name", "after" and "before""#,
+        ),
+        (
+            r#"{"ranges":[{"name":"p","lt":1},{"name":"p","lt":1,"min":0}]}"#,
+            r#"ranges[1].min is not known; known are "name", "gt", "gte", "lt", "lte", "bias" and "factor""#,
+        ),
+        (
+            r#"{"fields":[{"name":"c","values":[],"bias":0,"boost":1}]}"#,
+            r#"fields[0].boost is not known; known are "name", "values", "bias" and "factor""#,
+        ),
+        (
+            r#"{"rules":[{"name":"c","values":[],"bias":0,"boost":1}]}"#,
+            r#"rules[0].boost is not known; known are "name", "values", "bias" and "factor""#,
+        ),
+        (r#"{"dither":{"sedd":1}}"#, r#"dither.sedd is not known; known are "sigma", "seed" and "period""#),
+        (
+            r#"{"history":[{"event":"view","item":"a","when":1}]}"#,
+            r#"history[0].when is not known; known are "event" and "item""#,
+        ),
+        (r#"{"dateRange":{"name":"d"}}"#, "dateRange must have a bound: after or before"),
+        (r#"{"dateRange":{"name":"d","after":null}}"#, "dateRange must have a bound: after or before"),
+    ]);
+    let commented = parsed(r#"{"dateRange":{"name":"d","after":0,"comment":"new ones"}}"#);
+    assert_eq!(commented.date_range.unwrap().after, Some(0));
 }
 
 #[test]
@@ -187,13 +214,17 @@ fn what_is_wrong_is_named() {
         (r#"{"from":-1}"#, "from must be a whole number from 0 to 10000, got -1"),
         (r#"{"from":9990,"num":11}"#, "from with num must end within 10000 results, got 9990 + 11"),
         (r#"{"userBias":"2"}"#, r#"userBias must be a number, got "2""#),
-        (r#"{"userBias":1e39}"#, "userBias must be a number, got 1.0E39"),
+        (r#"{"userBias":1e39}"#, "userBias must be between -3.4028235e38 and 3.4028235e38, got 1.0E39"),
         (r#"{"returnSelf":"true"}"#, r#"returnSelf must be true or false, got "true""#),
         (r#"{"returnSelf":1}"#, "returnSelf must be true or false, got 1"),
         (r#"{"user":true}"#, "user must be a string, got true"),
         (r#"{"user":{}}"#, "user must be a string, got {}"),
         (r#"{"user":"a","user":"b"}"#, r#"user is given twice: "user" may be there once"#),
-        (r#"{"fields":[],"rules":[]}"#, r#"rules is given twice: "fields" may be there once"#),
+        (
+            r#"{"fields":[],"rules":[]}"#,
+            r#"rules means the same as "fields": only one of the two may be there"#,
+        ),
+        (r#"{"rules":[],"rules":[]}"#, r#"rules is given twice: "rules" may be there once"#),
         (r#"{"blacklistItems":"a"}"#, r#"blacklistItems must be an array of strings, got "a""#),
         (r#"{"blacklistItems":["a",true]}"#, "blacklistItems[1] must be a string, got true"),
         (r#"{"dateRange":{"before":1}}"#, "dateRange.name is missing; it must be a string"),
@@ -395,8 +426,11 @@ fn any_query() -> impl Strategy<Value = Query> {
         (name(), names(), effect()).prop_map(|(name, values, effect)| Rule { name, values, effect }),
         0..3,
     );
-    let date_range = (name(), prop::option::of(date()), prop::option::of(date()))
-        .prop_map(|(name, after, before)| DateRange { name, after, before });
+    let date_range =
+        (name(), date(), prop::option::of(date()), any::<bool>()).prop_map(|(name, one, other, is_after)| {
+            let (after, before) = if is_after { (Some(one), other) } else { (other, Some(one)) };
+            DateRange { name, after, before }
+        });
     let history =
         prop::collection::vec((name(), name()).prop_map(|(event, item)| HistoryEvent { event, item }), 0..3);
     let texts =
