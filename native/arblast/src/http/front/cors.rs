@@ -9,7 +9,8 @@ use crate::settings::CorsSettings;
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE, OPTIONS");
 /// What pages may read besides the body.
-const EXPOSED: HeaderValue = HeaderValue::from_static("x-request-id, retry-after");
+const EXPOSED: HeaderValue =
+    HeaderValue::from_static("x-request-id, retry-after, location, x-arblast-generation, x-arblast-degraded");
 
 /// The rule of a server.
 pub(super) struct Cors {
