@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use events::json;
 use tokio::task::JoinSet;
 
-use super::{QueryServer, Refused, Server, admitted, reply};
+use super::{Answer, DEFECT, QueryServer, Refused, Server, admitted, reply};
 
 pub(super) async fn queries(State(server): Server, request: Request) -> Response {
     let limit = server.settings.batch_bytes_max;
@@ -36,17 +36,14 @@ fn separate(text: &[u8], queries_max: usize) -> Result<Vec<String>, Refused> {
     Ok(queries.iter().map(ToString::to_string).collect())
 }
 
-async fn answers(server: &Arc<QueryServer>, queries: Vec<String>) -> Response {
-    let serving = server.serving();
-    let served = serving.served();
-    let mut answered: Vec<String> = vec![String::new(); queries.len()];
-    let mut degraded = false;
-    let mut asked = JoinSet::new();
-    for (place, query) in queries.into_iter().enumerate() {
-        let server = Arc::clone(server);
-        let by = (Arc::clone(&serving), Arc::clone(&served));
-        asked.spawn(async move { (place, server.answer_text(by, query.as_bytes()).await) });
-    }
+/// A place in the batch, and what became of its query.
+type Outcome = (usize, Result<Answer, Refused>);
+
+/// The texts of `number` answers by their places, and whether one is degraded. A task that ends by a defect leaves the
+/// refusal that stands in its place from the beginning.
+async fn in_order(mut asked: JoinSet<Outcome>, number: usize) -> (Vec<String>, bool) {
+    let defect = Refused::new(StatusCode::INTERNAL_SERVER_ERROR, DEFECT).described().to_string();
+    let (mut answered, mut degraded) = (vec![defect; number], false);
     while let Some(done) = asked.join_next().await {
         let Ok((place, outcome)) = done else { continue };
         let text = match outcome {
@@ -60,10 +57,44 @@ async fn answers(server: &Arc<QueryServer>, queries: Vec<String>) -> Response {
             *slot = text;
         }
     }
+    (answered, degraded)
+}
+
+async fn answers(server: &Arc<QueryServer>, queries: Vec<String>) -> Response {
+    let serving = server.serving();
+    let served = serving.served();
+    let number = queries.len();
+    let mut asked = JoinSet::new();
+    for (place, query) in queries.into_iter().enumerate() {
+        let server = Arc::clone(server);
+        let by = (Arc::clone(&serving), Arc::clone(&served));
+        asked.spawn(async move { (place, server.answer_text(by, query.as_bytes()).await) });
+    }
+    let (answered, degraded) = in_order(asked, number).await;
     let mut response = reply::json(StatusCode::OK, format!("[{}]", answered.join(",")));
     response.headers_mut().insert("x-arblast-generation", HeaderValue::from(served.generation.number));
     if degraded {
         response.headers_mut().insert("x-arblast-degraded", HeaderValue::from_static("history"));
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_query_that_ends_by_a_defect_has_its_place() {
+        let mut asked = JoinSet::<Outcome>::new();
+        asked.spawn(async { (2, Err(Refused::busy("later"))) });
+        asked.spawn(async { panic!("a defect") });
+        asked.spawn(async { (0, Err(Refused::busy("later"))) });
+        let (answered, degraded) = in_order(asked, 3).await;
+        let statuses = answered.iter().map(|text| {
+            let json = json::parse(text.as_bytes()).unwrap();
+            json.get("status").and_then(events::Json::as_i64)
+        });
+        assert_eq!(statuses.collect::<Vec<_>>(), [Some(503), Some(500), Some(503)]);
+        assert!(!degraded);
+    }
 }

@@ -43,6 +43,9 @@ pub use guard::{Sender, parameter};
 /// How often changes by other processes are looked for.
 const REFRESH: Duration = Duration::from_millis(100);
 
+/// What clients are told of a panic.
+const DEFECT: &str = "the request failed by a defect of the server";
+
 /// What the routes take and give, as OpenAPI.
 const OPENAPI: &str = include_str!("openapi.json");
 
@@ -295,6 +298,5 @@ pub async fn read(mut body: Body, bytes_max: usize) -> std::result::Result<Vec<u
 /// Runs work that computes or reads files away from the threads that serve connections.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let result = tokio::task::spawn_blocking(work).await;
-    result
-        .unwrap_or_else(|_| Err(Failure::new(Kind::Internal, "the request failed by a defect of the server")))
+    result.unwrap_or_else(|_| Err(Failure::new(Kind::Internal, DEFECT)))
 }
