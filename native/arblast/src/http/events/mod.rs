@@ -2,11 +2,11 @@
 
 mod auth;
 mod batch;
-mod body;
+pub(super) mod body;
 mod directory;
 mod entities;
 mod find;
-mod gzip;
+pub(super) mod gzip;
 mod intake;
 mod lines;
 mod ndjson;

@@ -6,6 +6,7 @@ use events::Kind;
 
 use crate::failure::Failure;
 use crate::http::ingest::Full;
+use crate::http::refused::Refused;
 use crate::http::reply;
 
 /// An answer that is no success.
@@ -55,6 +56,13 @@ impl Refusal {
 impl From<Full> for Refusal {
     fn from(full: Full) -> Self {
         Self::saturated(&full.to_string())
+    }
+}
+
+/// For what the query server reads in the same way.
+impl From<Refusal> for Refused {
+    fn from(Refusal { status, message }: Refusal) -> Self {
+        Self { status, message }
     }
 }
 

@@ -26,6 +26,7 @@ use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 
 use super::engines::{self, Engines};
+use super::events::{body::is_gzip, gzip};
 use super::refused::Refused;
 use super::{Front, page, reply, serve, termination};
 use crate::clock;
@@ -258,14 +259,19 @@ async fn queries(State(server): Server, request: Request) -> Response {
     server.answer_text((serving, served), &text).await.into_response()
 }
 
-/// The body of a request that may ask.
+/// The body of a request that may ask, inflated if it is compressed; `bytes_max` holds before and after.
 pub async fn admitted(
     server: &QueryServer,
     request: Request,
     bytes_max: usize,
 ) -> std::result::Result<Vec<u8>, Refused> {
     server.may_ask(&request)?;
-    read(request.into_body(), bytes_max).await
+    let is_gzip = is_gzip(request.headers())?;
+    let sent = read(request.into_body(), bytes_max).await?;
+    if !is_gzip || sent.is_empty() {
+        return Ok(sent);
+    }
+    Ok(blocking(move || Ok(gzip::inflate(&sent, "the body", bytes_max))).await??)
 }
 
 /// A query from its text.
