@@ -9,6 +9,6 @@ mod turn;
 
 pub use background::{Background, Order};
 pub use log::log_of;
-pub use report::{described, job};
+pub use report::{described, is_cancelled, job};
 pub use train::{Published, TrainJob, app_of};
 pub use turn::{ask_to_stop, runs};

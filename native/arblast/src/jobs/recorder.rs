@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use engine::{Observer, TrainReport};
 use events::json::Object;
-use events::{EngineInstance, Json, Registry};
+use events::{EngineInstance, EventTime, Json, Registry};
 
 use super::log::JobLog;
 use super::report::real;
@@ -144,7 +144,9 @@ impl State {
             described.push("done", stage.done);
             described.push("total", stage.total);
         }
-        described.with("stages", self.stages_described()).with("seenMs", clock::now_ms())
+        described
+            .with("stages", self.stages_described())
+            .with("seen", EventTime::utc(clock::now_ms()).to_string())
     }
 
     fn stages_described(&self) -> Json {

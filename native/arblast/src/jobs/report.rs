@@ -37,13 +37,18 @@ pub(super) fn real(value: f64) -> Json {
     Number::real(value).map_or(Json::Null, Json::Number)
 }
 
+/// Did a training run end because somebody asked it to?
+pub fn is_cancelled(run: &EngineInstance) -> bool {
+    matches!(&run.status, InstanceStatus::Failed(reason) if reason == CANCELLED)
+}
+
 /// A training run as a job: where it stands, and what it reported so far.
 pub fn job(run: &EngineInstance) -> Object {
     let time = |ms| EventTime::utc(ms).to_string();
     let (status, reason) = match &run.status {
         InstanceStatus::Init => ("executing", None),
         InstanceStatus::Completed => ("successful", None),
-        InstanceStatus::Failed(reason) if reason == CANCELLED => ("cancelled", None),
+        InstanceStatus::Failed(_) if is_cancelled(run) => ("cancelled", None),
         InstanceStatus::Failed(reason) => ("failed", Some(reason.as_str())),
     };
     let mut job = Object::new()
@@ -66,7 +71,7 @@ pub fn job(run: &EngineInstance) -> Object {
     }
     if let Ok(Json::Object(mut report)) = json::parse(run.report.as_bytes()) {
         // Where it stands is of the job; what was seen and made is its report.
-        for name in ["stage", "done", "total", "stages", "seenMs", "cancelling"] {
+        for name in ["stage", "done", "total", "stages", "seen", "cancelling"] {
             if let Some(value) = report.get(name).cloned() {
                 job.push(name, value);
             }

@@ -347,10 +347,20 @@ fn a_train_runs_beside_the_queries_and_can_be_cancelled() {
     assert_eq!(engine.text("status"), "training");
     assert_eq!(ask(served.port, "DELETE", &path, "").status, 202);
     until("it heard", || served.job(&path).json.get("cancelling") == Some(&Json::Bool(true)));
+    let running = served.job(&path);
+    assert!(EventTime::parse_date(running.text("seen")).is_some(), "{running:?}");
+    assert!(running.json.get("seenMs").is_none(), "{running:?}");
     served.shop.gated.scan.set_closed(false);
     until("it ended", || served.job(&path).text("status") == "cancelled");
     assert_eq!(ask(served.port, "DELETE", &path, "").status, 409);
     assert!(served.job(&path).json.get("endTime").is_some());
+    until("the status says the same word", || {
+        let report = ask(served.port, "GET", "/status.json", "").json;
+        let run = report.get("history").and_then(|history| history.get("runs")?.as_array()?.first().cloned());
+        run.is_some_and(|run| {
+            run.get("status") == Some(&Json::from("cancelled")) && run.get("reason") == Some(&Json::Null)
+        })
+    });
     let again = ask(served.port, "POST", jobs, r#"{"threads":1,"force":true}"#);
     let path = format!("{jobs}/{}", again.text("jobId"));
     until("the next one succeeds", || served.job(&path).text("status") == "successful");

@@ -4,6 +4,7 @@ use events::json::{self, Object};
 use events::{EngineInstance, EventTime, InstanceStatus, Json};
 
 use crate::failure::{Failure, Result};
+use crate::jobs::is_cancelled;
 use crate::serving::Serving;
 
 /// Newest runs that are listed.
@@ -28,6 +29,7 @@ fn run(run: &EngineInstance) -> Object {
     let (status, reason) = match &run.status {
         InstanceStatus::Init => ("running", Json::Null),
         InstanceStatus::Completed => ("completed", Json::Null),
+        InstanceStatus::Failed(_) if is_cancelled(run) => ("cancelled", Json::Null),
         InstanceStatus::Failed(reason) => ("failed", reason.as_str().into()),
     };
     let ended = (run.status != InstanceStatus::Init).then_some(run.end_ms);
