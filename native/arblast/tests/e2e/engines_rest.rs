@@ -60,6 +60,18 @@ fn an_engine_lives_from_its_creation_to_its_end() {
     let port = server.port;
     let created = send(port, "POST", "/engines", &engine(3));
     assert_eq!((created.status, text(&created.json(), "engineId")), (201, "ur"), "{created:?}");
+    assert_eq!(created.header("location"), Some("/engines/ur"));
+    // One of PredictionIO's reads an app that is there already.
+    let file = std::fs::read_to_string(program.path("engine.json")).unwrap();
+    let foreign = file
+        .replace("\"id\": \"shop\"", "\"id\": \"no-app\"")
+        .replace("\"appName\": \"shop\"", "\"appName\": \"nowhere\"");
+    let refused = send(port, "POST", "/engines", &foreign);
+    assert_eq!(refused.status, 400, "{refused:?}");
+    let message = refused.json();
+    assert!(text(&message, "message").contains("appName names app nowhere"), "{message}");
+    assert!(text(&message, "message").contains("`arblast app new nowhere`"), "{message}");
+    assert_eq!(send(port, "GET", "/engines/no-app", "").status, 404);
     assert_eq!(send(port, "POST", "/engines", &engine(3)).status, 409);
     assert_eq!(send(port, "POST", "/engines", &engine(3).replace("\"ur\"", "\"shop\"")).status, 409);
     let list = send(port, "GET", "/engines", "").json();
@@ -68,7 +80,7 @@ fn an_engine_lives_from_its_creation_to_its_end() {
     assert_eq!(shown, [("shop", "ready"), ("ur", "untrained")]);
     let untrained = send(port, "POST", "/engines/ur/queries", "{}");
     assert_eq!((untrained.status, untrained.header("retry-after")), (503, Some("1")), "{untrained:?}");
-    assert!(text(&untrained.json(), "message").contains("no model yet"), "{untrained:?}");
+    assert!(text(&untrained.json(), "message").contains("POST /engines/ur/jobs"), "{untrained:?}");
     let failed = train(port).json();
     assert_eq!(text(&failed, "status"), "failed");
     assert!(text(&failed, "reason").contains("no primary events"), "{failed}");

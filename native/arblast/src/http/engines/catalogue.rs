@@ -16,6 +16,7 @@ use engine::{EngineConfig, Leniency};
 use stores::Storage;
 
 use crate::failure::{Failure, Result};
+use crate::models;
 use crate::serving::Serving;
 
 /// How often the files are looked at, at most.
@@ -54,6 +55,13 @@ impl Kept {
         let mut held = self.serving.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(serving) = &*held {
             return Ok(Arc::clone(serving));
+        }
+        let EngineConfig { app_name, variant, .. } = &self.config;
+        if models::of(storage, app_name, variant).current()?.is_none() {
+            // Whoever asks here may not have a shell there.
+            let message =
+                format!("engine {variant} has no model yet; POST /engines/{variant}/jobs trains it");
+            return Err(Failure::not_found(message));
         }
         let opened = Serving::open(storage, self.config.clone(), None)?.described_by(self.text.clone());
         Ok(Arc::clone(held.insert(Arc::new(opened))))
@@ -111,13 +119,20 @@ impl Catalogue {
     }
 
     /// Checks and keeps an engine. `expected`: the id it must have and must be kept under; `None`: it must be new, and not
-    /// be called `taken`. `Ok(None)` if it is there already, or not there.
+    /// be called `taken`. `prepare` is called before it is kept. `Ok(None)` if it is there already, or not there.
     ///
     /// # Errors
-    /// The text is no engine file; it cannot be written.
-    pub fn put(&self, text: &str, expected: Option<&str>, taken: &str) -> Result<Option<Arc<Kept>>> {
+    /// The text is no engine file; it cannot be written; what `prepare` says.
+    pub fn put(
+        &self,
+        text: &str,
+        expected: Option<&str>,
+        taken: &str,
+        prepare: impl FnOnce(&EngineConfig) -> Result<()>,
+    ) -> Result<Option<Arc<Kept>>> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let id = parsed(text)?.variant;
+        let config = parsed(text)?;
+        let id = config.variant.clone();
         if let Some(expected) = expected.filter(|expected| *expected != id) {
             return Err(Failure::invalid(format!("the engine file is of engine {id}, not {expected}")));
         }
@@ -125,6 +140,7 @@ impl Catalogue {
         if (id == taken || self.get(&id).is_some()) != expected.is_some() {
             return Ok(None);
         }
+        prepare(&config)?;
         let path = self.path(&id);
         write_durably(&path, text)
             .map_err(|error| Failure::io(format_args!("cannot write {}", path.display()), &error))?;
@@ -265,15 +281,18 @@ mod tests {
     fn engines_are_kept_replaced_and_forgotten() {
         let home = tempfile::tempdir().unwrap();
         let one = Catalogue::open(home.path().join("engines"));
-        assert!(one.put(&engine(3), Some("e"), "d").unwrap().is_none(), "there is none to replace");
-        assert_eq!(one.put(&engine(3), None, "d").unwrap().unwrap().config.num, 3);
-        assert!(one.put(&engine(4), None, "d").unwrap().is_none(), "it is there");
-        assert!(one.put(&engine(4), None, "e").unwrap().is_none(), "it is deployed");
-        assert!(one.put(&engine(4), Some("f"), "d").is_err());
-        assert!(one.put("{}", None, "d").is_err());
+        let prepared = |_: &EngineConfig| Ok(());
+        let unprepared = |_: &EngineConfig| Err(Failure::invalid("no app"));
+        assert!(one.put(&engine(3), None, "d", unprepared).is_err() && one.get("e").is_none());
+        assert!(one.put(&engine(3), Some("e"), "d", prepared).unwrap().is_none(), "there is none to replace");
+        assert_eq!(one.put(&engine(3), None, "d", prepared).unwrap().unwrap().config.num, 3);
+        assert!(one.put(&engine(4), None, "d", prepared).unwrap().is_none(), "it is there");
+        assert!(one.put(&engine(4), None, "e", prepared).unwrap().is_none(), "it is deployed");
+        assert!(one.put(&engine(4), Some("f"), "d", prepared).is_err());
+        assert!(one.put("{}", None, "d", prepared).is_err());
         let other = Catalogue::open(home.path().join("engines"));
         assert_eq!(other.get("e").unwrap().config.num, 3);
-        assert_eq!(one.put(&engine(44), Some("e"), "d").unwrap().unwrap().config.num, 44);
+        assert_eq!(one.put(&engine(44), Some("e"), "d", prepared).unwrap().unwrap().config.num, 44);
         other.look();
         assert_eq!(other.get("e").unwrap().config.num, 44);
         fs::write(home.path().join("engines/e.json"), "{").unwrap();

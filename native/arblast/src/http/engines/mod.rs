@@ -16,8 +16,8 @@ use ::events::{Json, NewApp, Scope};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, State};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
 use axum::response::Response;
 use axum::routing::{get, post};
 use stores::Storage;
@@ -193,11 +193,8 @@ async fn put(server: Arc<QueryServer>, expected: Option<String>, body: Body) -> 
     }
     let (wanted, keeper) = (expected.clone(), Arc::clone(&server));
     let kept = blocking(move || {
-        let kept = keeper.engines().catalogue.put(&text, wanted.as_deref(), &deployed)?;
-        if let Some(kept) = &kept {
-            make_app(keeper.storage(), &kept.config)?;
-        }
-        Ok(kept)
+        let prepare = |config: &EngineConfig| provide_app(keeper.storage(), config);
+        keeper.engines().catalogue.put(&text, wanted.as_deref(), &deployed, prepare)
     });
     let Some(kept) = kept.await? else {
         return match expected {
@@ -209,15 +206,24 @@ async fn put(server: Arc<QueryServer>, expected: Option<String>, body: Body) -> 
         };
     };
     let status = if expected.is_some() { StatusCode::OK } else { StatusCode::CREATED };
-    let described = Object::new().with("engineId", kept.config.variant.as_str());
-    Ok(reply::json(status, described.with("app", kept.config.app_name.as_str()).to_string()))
+    let (id, app) = (kept.config.variant.as_str(), kept.config.app_name.as_str());
+    let mut response = reply::json(status, Object::new().with("engineId", id).with("app", app).to_string());
+    if status == StatusCode::CREATED {
+        response.headers_mut().insert(header::LOCATION, reply::location(&["engines", id]));
+    }
+    Ok(response)
 }
 
-/// An engine of Harness has its own data; so its app comes with it.
-fn make_app(storage: &Storage, config: &EngineConfig) -> Result<()> {
+/// An engine of Harness has its own data; so its app comes with it. One of PredictionIO reads an app that must be there.
+fn provide_app(storage: &Storage, config: &EngineConfig) -> Result<()> {
     let name = &config.app_name;
-    if !config.query_rules_replace || storage.registry.app_by_name(name)?.is_some() {
+    if storage.registry.app_by_name(name)?.is_some() {
         return Ok(());
+    }
+    if !config.query_rules_replace {
+        return Err(Failure::invalid(format!(
+            "datasource.params.appName names app {name}, which does not exist; `arblast app new {name}` creates it"
+        )));
     }
     let app = NewApp { id: None, name: name.clone(), description: None };
     let app = storage.registry.create_app(&app)?;
