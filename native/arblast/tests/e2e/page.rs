@@ -203,6 +203,10 @@ fn charts_and_tables_show_the_numbers() {
         );
         assert_eq!(browser.text(&tallest), bins.iter().max().unwrap().to_string(), "{name}");
     }
+    assert_eq!(
+        browser.text("document.getElementById('feedback').textContent"),
+        "Feedback: off. Log of failures: off."
+    );
     // A new generation comes to the open page by itself.
     program.ok(&["train", "--batch", "second"]);
     browser.wait("document.getElementById('model-about').textContent.startsWith('generation 2')");
@@ -395,7 +399,7 @@ fn with_a_key_the_page_asks_for_it_and_keeps_it() {
 fn anybody_can_read_it_on_any_screen_by_day_and_night() {
     let program = trained();
     program.ok(&["train", "--batch", "nightly"]);
-    let server = Server::start(&program, &[]);
+    let server = Server::start(&program, &["--feedback", "--accesskey", "k3y", "--event-server-port", "1"]);
     let browser = open(&server);
     for n in 0..60 {
         let user = ["maya", "otto"][n % 2];
@@ -406,6 +410,8 @@ fn anybody_can_read_it_on_any_screen_by_day_and_night() {
     browser.fill("#more", QUERY);
     browser.click("#send");
     browser.wait("document.querySelector('.results') && document.querySelector('[data-line=p99]').dataset.values.length > 2");
+    browser.wait("/^Feedback: 0 sent, \\d+ failed, 0 dropped\\. Log of failures: off\\.$/.test(document.getElementById('feedback').textContent)");
+    assert!(!browser.text("document.documentElement.outerHTML").contains("k3y"));
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../status-page");
     for (width, scheme) in [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")] {
         browser.look(width, scheme);

@@ -157,6 +157,11 @@ fn failures_are_posted_and_an_absent_event_server_harms_nobody() {
         let lost = counts("prediction", "failed", 50) && counts("prediction", "sent", 0);
         (sent && lost && counts("prediction", "dropped", 0)).then_some(())
     });
+    let status = send(server.port, "GET", "/status.json", "");
+    let posts = |on, sent, failed| format!(r#"{{"on":{on},"sent":{sent},"failed":{failed},"dropped":0}}"#);
+    let feedback = format!(r#"{{"predictions":{},"failures":{}}}"#, posts(true, 0, 50), posts(true, 1, 0));
+    assert_eq!(at(&status.json(), "feedback").to_string(), feedback);
+    assert!(!status.body.contains("127.0.0.1") && !status.body.contains("k=v"), "{status:?}");
     let port = server.port.to_string();
     program.ok(&["undeploy", "--ip", "127.0.0.1", "--port", &port]);
     assert_eq!(server.ended(), Some(0));

@@ -15,7 +15,10 @@ pub(super) fn in_short(engine: &Engine, storage: &Storage) -> Result<Object> {
         Engine::Deployed(_) => "deployed",
         Engine::Kept(_) => "kept",
     };
-    let generation = models::of(storage, &config.app_name, &config.variant).current()?;
+    let generation = match engine.opened() {
+        Some(serving) => Some(serving.current().number),
+        None => models::of(storage, &config.app_name, &config.variant).current()?,
+    };
     let runs = jobs::runs(storage, &config.app_name, &config.variant)?;
     let is_training = runs.iter().any(|run| run.status == events::InstanceStatus::Init);
     let status = match (is_training, generation) {

@@ -16,7 +16,7 @@ pub(super) async fn queries(State(server): Server, Path(id): Path<String>, reque
     let text = admitted(&server, request, server.settings().query_bytes_max).await?;
     let started = Instant::now();
     let answered = answer(&server, &id, &text).await;
-    server.count(started, answered.is_ok());
+    server.count(&id, started, answered.is_ok());
     answered
 }
 

@@ -50,7 +50,7 @@ function state(kind, words) {
 }
 
 function update(status) {
-  const { server, requests, engine, model, contents, history } = status;
+  const { server, requests, feedback, engine, model, contents, history } = status;
   const run = history.runs.find(({ engineInstanceId }) => engineInstanceId === model.engineInstanceId);
   ask.engine(engine);
   once('name', [engine.app, engine.variant], () => {
@@ -65,6 +65,7 @@ function update(status) {
   });
   once('tiles', [requests, model, server.uptimeSeconds], () => tiles(server, requests, model));
   once('live', requests.lastMinute, () => live(requests.lastMinute));
+  once('feedback', feedback, () => { $('feedback').textContent = `Feedback: ${posts(feedback.predictions)}. Log of failures: ${posts(feedback.failures)}.`; });
   once('model', [model.generation, model.digest, run?.report, contents?.indicators], () => {
     $('model-about').textContent = `generation ${model.generation}, ${bytes(model.bytes)}`;
     indicators(engine, run?.report, contents?.indicators);
@@ -109,6 +110,8 @@ function live({ seconds, secondsMax, series, ...sums }) {
     el('figcaption', {}, el('b', {}, 'Latency'), key('median', 'c0', duration(sums.p50Ms)), key('99 %', 'c1', duration(sums.p99Ms))),
     overTime(latencies, secondsMax, 'ms', `Latency ${within}: median ${duration(sums.p50Ms)}, 99 percent within ${duration(sums.p99Ms)}`));
 }
+
+const posts = ({ on, sent, failed, dropped }) => (on ? `${count(sent)} sent, ${count(failed)} failed, ${count(dropped)} dropped` : 'off');
 
 // --- model ----------------------------------------------------------------------------------------------------------
 

@@ -25,10 +25,10 @@ impl QueryServer {
             Ok(())
         });
         self.counted(front, "arblast_queries_answered_total", "Queries answered.", |of| {
-            of.statistics.answered()
+            of.statistics.answered() + of.others.answered()
         });
         self.counted(front, "arblast_queries_failed_total", "Queries refused or failed.", |of| {
-            of.statistics.failed()
+            of.statistics.failed() + of.others.failed()
         });
         self.counted(
             front,

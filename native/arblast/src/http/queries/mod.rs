@@ -103,7 +103,10 @@ pub struct QueryServer {
     engines: Engines,
     feedback: Feedback,
     stop: Notify,
+    /// Of the deployed engine.
     statistics: Statistics,
+    /// Of all engines that are kept beside it.
+    others: Statistics,
     kept: status::Kept,
     started_ms: i64,
 }
@@ -122,6 +125,7 @@ impl QueryServer {
             settings,
             stop: Notify::new(),
             statistics: Statistics::default(),
+            others: Statistics::default(),
             kept: status::Kept::default(),
             started_ms: clock::now_ms(),
         })
@@ -189,9 +193,11 @@ impl QueryServer {
         &self.settings
     }
 
-    /// Counts a query that was answered or refused.
-    pub fn count(&self, started: Instant, is_answered: bool) {
-        self.statistics.count(started, is_answered);
+    /// Counts a query to an engine that was answered or refused.
+    pub fn count(&self, engine: &str, started: Instant, is_answered: bool) {
+        let is_deployed = self.serving().config().variant == engine;
+        let statistics = if is_deployed { &self.statistics } else { &self.others };
+        statistics.count(started, is_answered);
     }
 
     /// Answers a query by one generation of an engine.
@@ -209,7 +215,7 @@ impl QueryServer {
             Ok(query) => self.predict(by, query, started_ms).await,
             Err(refused) => Err(refused),
         };
-        self.count(started, answered.is_ok());
+        self.statistics.count(started, answered.is_ok());
         answered.inspect_err(|refused| self.feedback.failed(&serving, text, refused))
     }
 

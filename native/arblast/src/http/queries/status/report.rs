@@ -8,6 +8,7 @@ use stores::Generation;
 use super::Statistics;
 use super::recent::{SECONDS, Window};
 use crate::clock;
+use crate::http::outbox::Counts;
 use crate::identity::{BUILD, VERSION};
 
 /// What the process is.
@@ -21,9 +22,25 @@ pub(super) fn server(started_ms: i64) -> Object {
         .with("uptimeSeconds", uptime_ms / 1000)
 }
 
-/// Queries since the start and in the last minute.
-pub(super) fn requests(statistics: &Statistics) -> Object {
-    statistics.described().with("lastMinute", last_minute(&statistics.recent.seconds()))
+/// Queries to the deployed engine since the start and in the last minute, and those to all others.
+pub(super) fn requests(statistics: &Statistics, others: &Statistics) -> Object {
+    statistics
+        .described()
+        .with("lastMinute", last_minute(&statistics.recent.seconds()))
+        .with("otherEngines", others.described())
+}
+
+/// What became of posted predictions, and of posted failures. Neither where to nor by which key.
+pub(super) fn feedback([predictions, failures]: [Option<Counts>; 2]) -> Object {
+    let described = |counts: Option<Counts>| {
+        let Counts { sent, failed, dropped } = counts.unwrap_or_default();
+        Object::new()
+            .with("on", counts.is_some())
+            .with("sent", sent)
+            .with("failed", failed)
+            .with("dropped", dropped)
+    };
+    Object::new().with("predictions", described(predictions)).with("failures", described(failures))
 }
 
 fn last_minute(windows: &[Window]) -> Object {
