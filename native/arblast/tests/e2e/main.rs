@@ -32,6 +32,7 @@ mod prune;
 mod queries_client;
 mod queries_dither;
 mod queries_feedback;
+mod queries_refused;
 mod queries_routes;
 mod queries_swap;
 mod same;

@@ -76,6 +76,9 @@ fn events_are_taken_in_before_there_is_a_model_and_queries_answered_after_the_fi
     {
         assert!(metrics.lines().any(|found| found == line), "{line} in\n{metrics}");
     }
+    // A sign to read files again ends neither.
+    let id = both.child.id().to_string();
+    assert!(Command::new("kill").args(["-s", "HUP", &id]).status().unwrap().success());
     assert_eq!(http(events, "GET", "/ready", "").unwrap().0, 200);
     assert_eq!(http(queries, "GET", "/ready", "").unwrap().0, 200);
     assert_eq!(http(queries, "POST", "/stop", "").unwrap().0, 200);
