@@ -317,12 +317,19 @@ impl Draft {
             None | Some(Json::Null) => return Ok(None),
             Some(value) => value,
         };
-        let read = match &time {
-            Json::String(text) => EventTime::parse(text),
-            other => other.as_i64().map(EventTime::utc),
-        };
-        let shown = || time.as_str().map_or_else(|| time.excerpt(), str::to_owned);
-        read.map(Some).ok_or_else(|| invalid(format!("Fail to extract eventTime {}", shown())))
+        let right = "an ISO 8601 time with a zone, or whole milliseconds since 1970";
+        match &time {
+            // the text that clients know
+            Json::String(text) => {
+                EventTime::parse(text).ok_or_else(|| format!("Fail to extract eventTime {text}"))
+            }
+            other => other
+                .as_i64()
+                .map(EventTime::utc)
+                .ok_or_else(|| format!("The field eventTime must be {right}, got {}.", other.excerpt())),
+        }
+        .map(Some)
+        .map_err(invalid)
     }
 }
 

@@ -208,7 +208,7 @@ fn what_old_clients_send_as_json_is_tolerated_with_one_warning() {
     for event in [
         r#"{"event":"x","entityType":"user","entityId":"u",}"#,
         r#"{,"event":"x" "entityType":"user",,"entityId":"v"}"#,
-        r#"{"event":"no"}{"event":"x","entityType":"user","entityId":"v","entityId":"w"}"#,
+        r#"{"event":"no","event":"x","entityType":"user","entityId":"v" "entityId":"w"}"#,
     ] {
         server.stored(POST, event);
     }

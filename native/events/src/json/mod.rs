@@ -87,6 +87,14 @@ impl Json {
         }
     }
 
+    fn keep_last(&mut self) {
+        match self {
+            Json::Array(items) => items.iter_mut().for_each(Json::keep_last),
+            Json::Object(object) => object.keep_last(),
+            _ => {}
+        }
+    }
+
     /// The JSON text for a message, cut after some 60 characters.
     pub fn excerpt(&self) -> String {
         const CHARACTERS: usize = 60;
@@ -139,6 +147,9 @@ impl<T: Into<Json>> From<Vec<T>> for Json {
         Json::Array(items.into_iter().map(Into::into).collect())
     }
 }
+
+/// Members that are compared one with each other rather than sorted.
+const FEW: usize = 8;
 
 /// Members in their order. Parsing keeps duplicate names; [`get`](Object::get) sees the last of them.
 /// Lookups are linear: objects are small, and whoever merges many members keeps a map.
@@ -211,8 +222,18 @@ impl Object {
         self.members.iter().map(|(name, value)| name.len() + of(value)).sum()
     }
 
-    /// Leaves each name once, in the place of its first member with the value of its last.
+    /// Leaves each name once, in the place of its first member with the value of its last; in nested objects too.
     pub fn keep_last(&mut self) {
+        self.keep_last_here();
+        self.members.iter_mut().for_each(|(_, value)| value.keep_last());
+    }
+
+    fn keep_last_here(&mut self) {
+        // Most objects have few members, and no name twice: those cost no memory.
+        let is_repeated = |i: usize| self.members[..i].iter().any(|(name, _)| *name == self.members[i].0);
+        if self.members.len() <= FEW && !(1..self.members.len()).any(is_repeated) {
+            return;
+        }
         let mut order: Vec<usize> = (0..self.members.len()).collect();
         // Stable: equal names stay in their order.
         order.sort_by(|&a, &b| self.members[a].0.cmp(&self.members[b].0));

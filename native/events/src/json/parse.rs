@@ -20,8 +20,8 @@ pub struct JsonError {
 }
 
 /// Reads one JSON document, tolerating what PredictionIO's clients came to rely on: commas between elements may be
-/// missing, doubled or trailing; integers may have a `+` or leading zeros; strings may hold raw control characters;
-/// of several objects in a row the last is taken. Everything else outside RFC 8259 is refused.
+/// missing, doubled or trailing; integers may have a `+` or leading zeros; strings may hold raw control characters.
+/// Everything else outside RFC 8259 is refused, several values in a row too: whoever sent them means all of them.
 /// Memory is bounded by a constant multiple of the input (some 50 for `[[0],[0],…]`, by the sizes of values), depth by
 /// [`MAX_DEPTH`].
 pub fn parse(text: &[u8]) -> Result<Json, JsonError> {
@@ -60,10 +60,10 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Reads the whole text with `read`, again for each further object; the last result counts.
+    /// Reads the whole text with `read`: one value, and nothing after it.
     pub(crate) fn document<T>(
         &mut self,
-        mut read: impl FnMut(&mut Self) -> Result<T, Fault>,
+        read: impl FnOnce(&mut Self) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         if self.text.starts_with(b"\xef\xbb\xbf") {
             return Err(self.fault("byte order mark: send UTF-8 without it"));
@@ -71,18 +71,15 @@ impl<'a> Parser<'a> {
         if self.gap() > 0 {
             self.tolerate("comma before the value");
         }
-        let object = self.peek() == Some(b'{');
-        loop {
-            let value = read(self)?;
-            let commas = self.gap();
-            if commas > 0 {
-                self.tolerate("comma after the value");
-            }
-            match self.peek() {
-                None => return Ok(value),
-                Some(b'{') if object => self.tolerate("several objects, the last is taken"),
-                Some(_) => return Err(self.fault("text after the value")),
-            }
+        let is_object = self.peek() == Some(b'{');
+        let value = read(self)?;
+        if self.gap() > 0 {
+            self.tolerate("comma after the value");
+        }
+        match self.peek() {
+            None => Ok(value),
+            Some(b'{') if is_object => Err(self.fault("expected one object, a second begins here")),
+            Some(_) => Err(self.fault("text after the value")),
         }
     }
 
