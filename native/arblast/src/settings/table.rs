@@ -100,7 +100,7 @@ const LIMITS: Section = Section {
         member(
             "headerBytesMax",
             Kind::Whole(1024, 1 << 20),
-            "16384",
+            "32768",
             "Request line and headers; more get 431.",
         ),
     ],
@@ -135,6 +135,12 @@ const EVENTS: Section = Section {
             Kind::Path,
             "null",
             "[Mapping file](webhooks.md) with more webhooks than those built in.",
+        ),
+        member(
+            "lenientJson",
+            Kind::Flag,
+            "true",
+            "Events may lack commas or have too many, as those of old clients; the log names each such client once. `false`: they get 400.",
         ),
         member("stats", Kind::Flag, "false", "Counts events for `/stats.json`."),
     ],

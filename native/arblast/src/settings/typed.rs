@@ -66,6 +66,8 @@ pub struct Limits {
 pub struct EventLimits {
     /// Count events for `/stats.json`.
     pub stats: bool,
+    /// Take what is JSON by tolerance only.
+    pub lenient_json: bool,
     /// Events in one batch.
     pub batch_events_max: usize,
     /// Bytes of a single event, or of a line of a stream.
@@ -161,6 +163,7 @@ impl Effective {
     fn events(&self) -> EventLimits {
         EventLimits {
             stats: self.flag("stats"),
+            lenient_json: self.flag("lenientJson"),
             batch_events_max: self.size("maxBatch"),
             event_bytes_max: self.size("eventBytesMax"),
             batch_bytes_max: self.size("batchBytesMax"),

@@ -11,7 +11,7 @@ mod segmentio;
 
 use std::path::Path;
 
-use events::json::{self, Object};
+use events::json::{self, JsonError, Object};
 use events::{Json, Kind};
 
 use crate::failure::{Failure, Result};
@@ -143,16 +143,21 @@ impl Connector {
     /// mapping. Together they hold no more text than one event may (`events::MAX_EVENT_BYTES`). Failures are of kind
     /// `Invalid` and say what the payload lacks. They quote its beginning: an answer to the sender, nothing for a log.
     pub fn events(&self, body: &[u8]) -> Result<Vec<Object>> {
-        let payload = match self.form {
-            Form::Json => {
-                json::parse(body).map_err(|error| invalid(format!("The payload is not JSON: {error}")))?
-            }
-            Form::Urlencoded => Json::Object(form::parse(body)?),
+        self.events_observed(body).map(|(events, _)| events)
+    }
+
+    /// [`events`](Self::events), and the first place where the payload is not strict JSON.
+    pub fn events_observed(&self, body: &[u8]) -> Result<(Vec<Object>, Option<JsonError>)> {
+        let (payload, leniency) = match self.form {
+            Form::Json => json::parse_observed(body)
+                .map_err(|error| invalid(format!("The payload is not JSON: {error}")))?,
+            Form::Urlencoded => (Json::Object(form::parse(body)?), None),
         };
-        match &self.conversion {
+        let events = match &self.conversion {
             Conversion::Builtin(builtin) => builtin.events(&payload),
             Conversion::Mapping(mapping) => mapping.events(&payload),
-        }
+        };
+        Ok((events?, leniency))
     }
 }
 

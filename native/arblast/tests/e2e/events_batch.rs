@@ -120,9 +120,15 @@ fn statistics_count_what_was_stored_and_what_not() {
     let lines =
         format!("{}\nx\n{}\n", buy("u", "i"), r#"{"event":"$set","entityType":"item","entityId":"i"}"#);
     assert_eq!(server.request("POST", "/events.ndjson?accessKey=key", &[], lines.as_bytes()).status, 200);
+    // requests that are refused whole
+    program.ok(&["accesskey", "new", "shop", "--key", "reader", "--scope", "read"]);
+    assert_eq!(server.post("/events.json?accessKey=reader", &buy("u", "i")).status, 403);
+    let image = [("Content-Type", "image/png")];
+    assert_eq!(server.request("POST", "/events.ndjson?accessKey=key", &image, b"").status, 415);
     let stats = server.get("/stats.json?accessKey=key").json();
     let basic = r#"[{"key":{"entityType":"item","event":"$set"},"value":1},{"key":{"entityType":"user","targetEntityType":"item","event":"buy"},"value":4}]"#;
-    let statuses = r#"[{"key":201,"value":5},{"key":400,"value":3}]"#;
+    let statuses =
+        r#"[{"key":201,"value":5},{"key":400,"value":3},{"key":403,"value":1},{"key":415,"value":1}]"#;
     for period in ["currentHour", "longLive"] {
         assert_eq!(at(&stats, &format!("{period}.basic")).to_string(), basic);
         assert_eq!(at(&stats, &format!("{period}.statusCode")).to_string(), statuses);

@@ -4,9 +4,9 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use crate::events_batch::gzip;
-use crate::events_client::{Answer, EventServer, buy, shop};
-use crate::program::{at, number};
-use crate::queries_client::until;
+use crate::events_client::{AS_JSON, Answer, EventServer, buy, shop};
+use crate::program::{at, number, text};
+use crate::queries_client::{PATIENCE, until};
 
 const PATH: &str = "/events.ndjson?accessKey=key";
 
@@ -126,4 +126,50 @@ fn too_many_streams_are_refused_and_others_go_on() {
     server.stored("/events.json?accessKey=key", &buy("u", "i"));
     drop(slow);
     until("streams are taken again", || (post(&server, b"").status == 200).then_some(()));
+}
+
+#[test]
+fn a_line_holds_one_event_in_utf8() {
+    let program = shop();
+    let server = EventServer::start(&program, &[]);
+    let one = buy("u", "i");
+    let second = one.len() + 1;
+    let lines: [(Vec<u8>, String); 7] = [
+        ([one.as_str(), &one].concat().into(), format!("column {second}: expected one object")),
+        ([one.as_str(), " ", &one].concat().into(), format!("column {}: expected one object", second + 1)),
+        ([one.as_str(), "\r", &one].concat().into(), format!("column {}: expected one object", second + 1)),
+        ([one.as_str(), ",", &one].concat().into(), format!("column {}: expected one object", second + 1)),
+        ([one.as_str(), " x"].concat().into(), format!("column {}: text after the value", second + 1)),
+        (["\u{feff}", &one].concat().into(), "column 1: byte order mark".to_owned()),
+        ([b"\xff", one.as_bytes()].concat(), "column 1: not UTF-8".to_owned()),
+    ];
+    for (line, message) in &lines {
+        let summary = post(&server, line).json();
+        assert_eq!((number(&summary, "stored"), number(&summary, "refused")), (0, 1), "{summary}");
+        assert!(text(&summary, "errors.0.message").starts_with(message), "{message}: {summary}");
+        // the same as a whole body
+        let answer = server.request("POST", "/events.json?accessKey=key", &[AS_JSON], line);
+        assert!(answer.status == 400 && answer.message().contains(message), "{message}: {answer:?}");
+    }
+    let batch = |body: String| server.post("/batch/events.json?accessKey=key", &body);
+    for body in [format!("{one}{one}"), format!("[{one}][{one}]"), format!("[{one}]{one}")] {
+        assert_eq!(batch(body).status, 400);
+    }
+    assert_eq!(server.found("/events.json?accessKey=key"), 0, "nothing was stored");
+}
+
+#[test]
+fn a_stream_that_stalls_is_told_what_was_stored() {
+    let program = shop();
+    let server = EventServer::start(&program, &["--set", "bodyIdleSecondsMax=1"]);
+    let head = format!("POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n");
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(format!("{head}{}\n{}", buy("u1", "i"), buy("u2", "i")).as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    let expected = r#"{"message":"the body pauses longer than 1 s","lines":1,"stored":1,"refused":0,"errors":[],"errorsLeftOff":0}"#;
+    assert!(answer.ends_with(expected), "{answer}");
+    assert_eq!(server.found("/events.json?accessKey=key"), 1);
 }

@@ -79,11 +79,13 @@ impl EventServer {
             return Ok(caller);
         }
         let granted: Vec<&str> = caller.access.rights.names().collect();
-        Err(Refusal::forbidden(format!(
+        let refusal = Refusal::forbidden(format!(
             "This accessKey may not {}: its scope is {}.",
             right.name(),
             granted.join(", ")
-        )))
+        ));
+        self.count_refused(caller.scope.app, refusal.status, 1);
+        Err(refusal)
     }
 }
 

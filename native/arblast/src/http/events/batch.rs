@@ -29,8 +29,7 @@ pub async fn post(State(server): Server, request: Request) -> Result<Response, R
 /// The statuses, in the order of the events. What is valid is stored, all or nothing, whatever becomes of the others.
 async fn answer(server: &EventServer, caller: &Caller, parts: &Parts, body: Body) -> Result<String, Refusal> {
     let (parsed, _plain) = parsed(server, parts, body).await?;
-    let (parsed, leniency) = parsed?;
-    server.remark(caller, leniency);
+    let parsed = server.tolerated(caller, parsed)?;
     let mut events = Vec::with_capacity(parsed.len());
     let mut labels = Vec::new();
     let mut refusals = Vec::new();

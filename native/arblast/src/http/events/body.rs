@@ -1,16 +1,15 @@
 //! Bodies of requests: what they claim to be, and their bytes within limits.
 
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use axum::body::{Body, Bytes, HttpBody};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use axum::body::{Body, Bytes};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 
 use super::gzip;
 use super::refusal::Refusal;
+use crate::http::front::read_body;
 
 /// Media types of one JSON text.
 pub const JSON: &[&str] = &["application/json"];
@@ -116,30 +115,23 @@ pub struct Plain {
     _charge: Charge,
 }
 
-/// Receives a body of at most `bytes_max` bytes: 413 if it has more, 400 if it has none or breaks off.
+/// Receives a body of at most `bytes_max` bytes: 413 if it has more, 408 if it pauses too long, 400 if it has none or
+/// breaks off. Refusals come at once; the front sees to it that a client that still sends comes to read them.
 pub async fn receive(
     budget: &Arc<Budget>,
     headers: &HeaderMap,
-    mut body: Body,
+    body: Body,
     bytes_max: usize,
 ) -> Result<Received, Refusal> {
     let is_gzip = is_gzip(headers)?;
     let mut charge = Charge::new(budget);
-    let claimed = text_of(headers, &CONTENT_LENGTH).parse::<usize>().unwrap_or_default();
-    let received = if claimed > bytes_max {
-        Err(Refusal::too_large(WHAT, bytes_max))
-    } else {
-        collect(&mut charge, &mut body, bytes_max).await
-    };
-    match received {
-        Ok(bytes) if bytes.is_empty() => Err(Refusal::invalid("the body is empty; it must be JSON")),
-        Ok(bytes) => Ok(Received { bytes, is_gzip, bytes_max, charge }),
-        // at once; the front sees to it that a client that still sends comes to read it
-        Err(refusal) => Err(refusal),
-    }
+    let bytes = read_body(body, bytes_max, |bytes| charge.grow(bytes)).await?;
+    if bytes.is_empty() { Err(empty()) } else { Ok(Received { bytes, is_gzip, bytes_max, charge }) }
 }
 
-const WHAT: &str = "the body";
+fn empty() -> Refusal {
+    Refusal::invalid("the body is empty")
+}
 
 impl Received {
     /// Is it so much that it had better be read on another thread?
@@ -153,48 +145,12 @@ impl Received {
             return Ok(Plain { bytes: self.bytes, _charge: self.charge });
         }
         self.charge.grow(self.bytes_max)?;
-        let text = gzip::inflate(&self.bytes, WHAT, self.bytes_max)?;
+        let text = gzip::inflate(&self.bytes, "the body", self.bytes_max)?;
         self.charge.shrink(self.bytes_max - text.len() + self.bytes.len());
         if text.is_empty() {
-            return Err(Refusal::invalid("the body is empty; it must be JSON"));
+            return Err(empty());
         }
         Ok(Plain { bytes: text.into(), _charge: self.charge })
-    }
-}
-
-/// All bytes; those of a body that comes in one piece are not copied.
-async fn collect(charge: &mut Charge, body: &mut Body, bytes_max: usize) -> Result<Bytes, Refusal> {
-    let mut whole: Option<Bytes> = None;
-    let mut pieces = Vec::new();
-    while let Some(piece) = next(body).await? {
-        if piece.len() > bytes_max - pieces.len() - whole.as_ref().map_or(0, Bytes::len) {
-            return Err(Refusal::too_large(WHAT, bytes_max));
-        }
-        charge.grow(piece.len())?;
-        match whole.take() {
-            None if pieces.is_empty() => whole = Some(piece),
-            first => {
-                pieces.extend_from_slice(first.as_deref().unwrap_or_default());
-                pieces.extend_from_slice(&piece);
-            }
-        }
-    }
-    Ok(whole.unwrap_or_else(|| pieces.into()))
-}
-
-/// The next bytes of a body; `None` at its end. 400 if it breaks off.
-pub async fn next(body: &mut Body) -> Result<Option<Bytes>, Refusal> {
-    loop {
-        match poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await {
-            None => return Ok(None),
-            // trailers are passed over
-            Some(Ok(frame)) => {
-                if let Ok(bytes) = frame.into_data() {
-                    return Ok(Some(bytes));
-                }
-            }
-            Some(Err(error)) => return Err(Refusal::invalid(format!("the body broke off: {error}"))),
-        }
     }
 }
 

@@ -67,10 +67,12 @@ impl EventServer {
         }
     }
 
-    /// Remarks that a client sent what is JSON by tolerance only.
-    pub fn remark(&self, caller: &Caller, leniency: Option<JsonError>) {
-        if let Some(what) = leniency {
-            self.notes.lenient(caller.client, &what);
-        }
+    /// What a client sent, unless it is JSON by tolerance only and the settings want none of that.
+    pub fn tolerated<T>(
+        &self,
+        caller: &Caller,
+        parsed: events::Result<(T, Option<JsonError>)>,
+    ) -> events::Result<T> {
+        self.notes.tolerated(caller.client, parsed)
     }
 }

@@ -74,7 +74,7 @@ impl EventServer {
             uploads: Arc::new(Semaphore::new(settings.uploads_max)),
             reads: Arc::new(Semaphore::new(settings.reads_max)),
             statistics: settings.stats.then(Statistics::new),
-            notes: Notes::default(),
+            notes: Notes::new(settings.lenient_json),
             connectors,
             settings,
         }

@@ -5,17 +5,17 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use events::json::Object;
 use events::{Event, EventTime, Json};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
-use tokio::time::timeout;
 
 use super::auth::{Caller, Right};
 use super::gzip::{Inflater, STEP_BYTES};
@@ -24,6 +24,7 @@ use super::refusal::Refusal;
 use super::stats::Label;
 use super::{EventServer, Server, blocking, body};
 use crate::clock;
+use crate::http::front::next_piece;
 use crate::http::ingest::{Answer, Full};
 use crate::http::reply;
 
@@ -42,9 +43,6 @@ const GROUPS_MAX: usize = 2;
 /// Lines whose errors are told; the others are counted.
 const ERRORS_MAX: usize = 100;
 
-/// A client that sends nothing for so long keeps others from their turn.
-const STALL_SECONDS_MAX: u64 = 60;
-
 /// A part of the body.
 enum Piece {
     Data(Bytes),
@@ -55,13 +53,9 @@ enum Piece {
 pub async fn post(State(server): Server, request: Request) -> Result<Response, Refusal> {
     let (parts, mut body) = request.into_parts();
     let caller = server.caller_with(Right::Write, &parts).await?;
-    body::check_type(&parts.headers, body::NDJSON)?;
-    let inflater = body::is_gzip(&parts.headers)?.then(Inflater::new);
-    let permit = Arc::clone(&server.uploads).try_acquire_owned();
-    let permit = permit.map_err(|_| Refusal::saturated("too many streams of events at the same time"))?;
-    if server.ingest.is_saturated() {
-        return Err(Full.into());
-    }
+    let admitted = admitted(&server, &parts);
+    let (inflater, permit) =
+        admitted.inspect_err(|refusal| server.count_refused(caller.scope.app, refusal.status, 1))?;
     let (sender, pieces) = channel(PIECES_MAX);
     let upload = Upload::new(Arc::clone(&server), caller);
     let thread = blocking(move || {
@@ -70,17 +64,24 @@ pub async fn post(State(server): Server, request: Request) -> Result<Response, R
     });
     let (read, summary) = tokio::join!(feed(sender, &mut body), thread);
     let (summary, failure) = summary?;
-    read?;
-    Ok(summary.response(failure))
+    Ok(summary.response(failure.or(read.err())))
+}
+
+/// How the stream is inflated, and the permission to send it.
+fn admitted(
+    server: &EventServer,
+    parts: &Parts,
+) -> Result<(Option<Inflater>, OwnedSemaphorePermit), Refusal> {
+    body::check_type(&parts.headers, body::NDJSON)?;
+    let inflater = body::is_gzip(&parts.headers)?.then(Inflater::new);
+    let permit = Arc::clone(&server.uploads).try_acquire_owned();
+    let permit = permit.map_err(|_| Refusal::saturated("too many streams of events at the same time"))?;
+    if server.ingest.is_saturated() { Err(Full.into()) } else { Ok((inflater, permit)) }
 }
 
 /// Hands the body over, until it ends or the thread wants no more.
 async fn feed(sender: Sender<Piece>, body: &mut Body) -> Result<(), Refusal> {
-    let patience = Duration::from_secs(STALL_SECONDS_MAX);
-    loop {
-        let next = timeout(patience, body::next(body)).await;
-        let stalled = || Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body stalled");
-        let Some(bytes) = next.map_err(|_| stalled())?? else { break };
+    while let Some(bytes) = next_piece(body).await? {
         if sender.send(Piece::Data(bytes)).await.is_err() {
             return Ok(());
         }
@@ -170,12 +171,7 @@ impl Upload {
             Line::Text(text) => {
                 self.group_bytes += text.len();
                 let parsed = Event::parse_observed(text, EventTime::utc(clock::now_ms()));
-                let (event, leniency) = match parsed {
-                    Ok((event, leniency)) => (Ok(event), leniency),
-                    Err(error) => (Err(error), None),
-                };
-                self.server.remark(&self.caller, leniency);
-                self.server.admit(&self.caller, event)
+                self.server.admit(&self.caller, self.server.tolerated(&self.caller, parsed))
             }
             Line::TooLong => Err(Refusal::too_large("the line", self.server.settings.event_bytes_max)),
         };
@@ -201,9 +197,7 @@ impl Upload {
             let text = refusal.message.strip_prefix("line 1, ").unwrap_or(&refusal.message).to_owned();
             self.summary.errors.push((self.summary.lines, status, text));
         }
-        if let Some(statistics) = &self.server.statistics {
-            statistics.count(self.caller.scope.app, clock::now_ms(), status, None);
-        }
+        self.server.count_refused(self.caller.scope.app, refusal.status, 1);
     }
 
     /// Sends the group on its way; waits for an earlier one, if too many are.
@@ -221,7 +215,10 @@ impl Upload {
     /// Waits for the oldest group.
     fn settle(&mut self) -> Result<(), Refusal> {
         let Some(group) = self.waiting.pop_front() else { return Ok(()) };
-        self.summary.stored += self.server.stored(group.answer.blocking_recv())?.len() as u64;
+        let ids = self.server.stored(group.answer.blocking_recv()).inspect_err(|refusal| {
+            self.server.count_refused(self.caller.scope.app, refusal.status, group.labels.len());
+        })?;
+        self.summary.stored += ids.len() as u64;
         if let Some(statistics) = &self.server.statistics {
             let now = clock::now_ms();
             for label in group.labels {

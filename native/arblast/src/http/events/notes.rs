@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use events::json::JsonError;
+use events::{Error, Kind};
 
 use crate::observe::log::AUDIT;
 
@@ -18,15 +19,36 @@ pub fn audit(text: impl Display) {
 }
 
 /// Warnings that are given once.
-#[derive(Default)]
 pub struct Notes {
+    /// Is what is JSON by tolerance only taken?
+    is_lenient: bool,
     lenient: Mutex<BTreeSet<Option<IpAddr>>>,
     undeclared: Mutex<BTreeSet<(u32, String)>>,
 }
 
 impl Notes {
-    /// A client sent what is JSON by tolerance only.
-    pub fn lenient(&self, client: Option<IpAddr>, what: &JsonError) {
+    pub fn new(is_lenient: bool) -> Self {
+        Self { is_lenient, lenient: Mutex::default(), undeclared: Mutex::default() }
+    }
+
+    /// What a client sent. JSON by tolerance only is remarked, or, where nothing is tolerated, `Kind::Invalid`.
+    pub fn tolerated<T>(
+        &self,
+        client: Option<IpAddr>,
+        parsed: events::Result<(T, Option<JsonError>)>,
+    ) -> events::Result<T> {
+        let (value, leniency) = parsed?;
+        match leniency {
+            Some(what) if !self.is_lenient => Err(Error::new(Kind::Invalid, what.to_string())),
+            Some(what) => {
+                self.lenient(client, &what);
+                Ok(value)
+            }
+            None => Ok(value),
+        }
+    }
+
+    fn lenient(&self, client: Option<IpAddr>, what: &JsonError) {
         if is_new(&self.lenient, client) {
             let who = client.map_or_else(|| "unknown".to_owned(), |client| client.to_string());
             tracing::warn!("client {who} sends malformed JSON, which was tolerated: {what}");

@@ -66,6 +66,12 @@ impl From<Refusal> for Refused {
     }
 }
 
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        Self::new(refused.status, refused.message)
+    }
+}
+
 impl From<events::Error> for Refusal {
     fn from(error: events::Error) -> Self {
         Failure::from(error).into()

@@ -62,12 +62,7 @@ async fn store(
         Ok((Event::parse_observed(&plain.bytes, now), plain))
     };
     let (parsed, _plain) = if is_large { blocking(parse).await? } else { parse()? };
-    let (event, leniency) = match parsed {
-        Ok((event, leniency)) => (Ok(event), leniency),
-        Err(error) => (Err(error), None),
-    };
-    server.remark(caller, leniency);
-    store_one(server, caller, event, label).await
+    store_one(server, caller, server.tolerated(caller, parsed), label).await
 }
 
 /// Stores one event, if this caller may, and gives its id; `label` says what was stored.

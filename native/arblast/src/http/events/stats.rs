@@ -9,9 +9,9 @@ use axum::response::Response;
 use events::json::Object;
 use events::{Event, EventTime, Json};
 
-use super::Server;
 use super::auth::Right;
 use super::refusal::Refusal;
+use super::{EventServer, Server};
 use crate::clock;
 use crate::http::reply;
 
@@ -97,6 +97,15 @@ impl Statistics {
         });
         hours.roll(now_ms);
         body(hours)
+    }
+}
+
+impl EventServer {
+    /// Counts so many events, or a request without events, that were refused with this status.
+    pub fn count_refused(&self, app: u32, status: StatusCode, events: usize) {
+        if let Some(statistics) = &self.statistics {
+            (0..events).for_each(|_| statistics.count(app, clock::now_ms(), status.as_u16(), None));
+        }
     }
 }
 

@@ -67,11 +67,11 @@ async fn store(
     let (shared, path) = (Arc::clone(server), parts.uri.clone());
     let converted = blocking(move || {
         let plain = received.plain()?;
-        Ok(named(&shared, path.path())?.events(&plain.bytes)?)
+        Ok(named(&shared, path.path())?.events_observed(&plain.bytes)?)
     });
     let now = EventTime::utc(clock::now_ms());
     let mut events = Vec::new();
-    for object in converted.await? {
+    for object in server.tolerated(caller, Ok(converted.await?))? {
         events.push(server.admit(caller, Event::from_json(&Json::Object(object), now))?);
     }
     if server.statistics.is_some() {

@@ -8,57 +8,72 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::StatusCode;
-use axum::response::Response;
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::connection::{Phase, Timer};
-use crate::http::reply;
+use crate::http::refused::Refused;
 
-/// Reads a body of at most `bytes_max` bytes.
+/// Reads a body of at most `bytes_max` bytes; one that comes in one piece is not copied. Of each piece `account` is told
+/// the bytes, before it is kept.
 ///
 /// # Errors
-/// The answer to give: 413 too long, 408 the client pauses too long, 400 it went away.
-#[allow(dead_code, reason = "for the servers' routers")]
-pub async fn read_body(mut body: Body, bytes_max: usize) -> Result<Bytes, Response> {
+/// 413 it is longer (then no more of it is read), those of [`next_piece`], and those of `account`.
+pub async fn read_body<E: From<Refused>>(
+    mut body: Body,
+    bytes_max: usize,
+    mut account: impl FnMut(usize) -> Result<(), E>,
+) -> Result<Bytes, E> {
     let too_long = || {
-        let text = format!("the body must have at most {bytes_max} bytes");
-        reply::message(StatusCode::PAYLOAD_TOO_LARGE, text)
+        let text = format!("the body has more than {bytes_max} bytes");
+        E::from(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, text))
     };
     let told = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if told > bytes_max {
         return Err(too_long());
     }
-    let mut read: Option<Bytes> = None;
-    let mut all = Vec::new();
-    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-        let frame = frame.map_err(|error| unreadable(&error))?;
-        let Ok(piece) = frame.into_data() else { continue };
-        if piece.len() + all.len() + read.as_ref().map_or(0, Bytes::len) > bytes_max {
+    let mut whole: Option<Bytes> = None;
+    let mut pieces = Vec::new();
+    while let Some(piece) = next_piece(&mut body).await? {
+        if piece.len() + pieces.len() + whole.as_ref().map_or(0, Bytes::len) > bytes_max {
             return Err(too_long());
         }
-        match read.take() {
-            None if all.is_empty() => read = Some(piece),
+        account(piece.len())?;
+        match whole.take() {
+            None if pieces.is_empty() => whole = Some(piece),
             first => {
-                all.reserve(told.saturating_sub(all.len()));
-                all.extend_from_slice(&first.unwrap_or_default());
-                all.extend_from_slice(&piece);
+                pieces.extend_from_slice(&first.unwrap_or_default());
+                pieces.extend_from_slice(&piece);
             }
         }
     }
-    Ok(read.unwrap_or_else(|| all.into()))
+    Ok(whole.unwrap_or_else(|| pieces.into()))
 }
 
-fn unreadable(error: &axum::Error) -> Response {
+/// The next bytes of a body; `None` at its end.
+///
+/// # Errors
+/// 408 the client pauses too long, 400 it went away.
+pub async fn next_piece(body: &mut Body) -> Result<Option<Bytes>, Refused> {
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await {
+        // trailers are passed over
+        if let Ok(bytes) = frame.map_err(|error| broken_off(&error))?.into_data() {
+            return Ok(Some(bytes));
+        }
+    }
+    Ok(None)
+}
+
+fn broken_off(error: &axum::Error) -> Refused {
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = cause {
         let error_of_io = error.downcast_ref::<io::Error>();
         if error_of_io.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut) {
-            return reply::message(StatusCode::REQUEST_TIMEOUT, error.to_string());
+            return Refused::new(StatusCode::REQUEST_TIMEOUT, error.to_string());
         }
         cause = error.source();
     }
-    reply::message(StatusCode::BAD_REQUEST, format!("the body cannot be read: {error}"))
+    Refused::new(StatusCode::BAD_REQUEST, format!("the body broke off: {error}"))
 }
 
 /// The rest of a body that may simply be read when nobody wants it.

@@ -12,12 +12,13 @@ use axum::body::{Body, HttpBody, to_bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use events::json::Object;
 
 use super::body;
 use super::cors::Cors;
 use super::request_id::{self, RequestIds};
+use crate::http::refused::Refused;
 use crate::http::reply;
 use crate::observe::metrics::{Metrics, Server};
 use crate::settings::Settings;
@@ -144,11 +145,8 @@ pub(super) async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: 
 
 async fn answer(passage: &Passage, mut request: Request, next: Next) -> Response {
     let gate = &passage.gate;
-    let asks_health = passage.route.is_none()
-        && request.uri().path() == "/health"
-        && [Method::GET, Method::HEAD].contains(request.method());
-    if asks_health {
-        return reply::json(StatusCode::OK, Object::new().with("status", "ok").to_string());
+    if passage.route.is_none() && request.uri().path() == "/health" {
+        return health(request.method());
     }
     // Handlers that call other servers pass the id on.
     request.headers_mut().insert(request_id::HEADER, passage.id.clone());
@@ -162,11 +160,21 @@ async fn answer(passage: &Passage, mut request: Request, next: Next) -> Response
             Err(_) => {
                 let seconds = gate.request_time_max.as_secs();
                 let text = format!("no answer within {seconds} s (requestSecondsMax); try again");
-                reply::message(StatusCode::SERVICE_UNAVAILABLE, text)
+                Refused::busy(text).into_response()
             }
         }
     };
     as_json(response).await
+}
+
+/// Of a server that has no route for it.
+fn health(method: &Method) -> Response {
+    if [Method::GET, Method::HEAD].contains(method) {
+        return reply::json(StatusCode::OK, Object::new().with("status", "ok").to_string());
+    }
+    let mut refused = reply::message(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
+    refused.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET,HEAD"));
+    refused
 }
 
 /// A handler that panics costs its request, not the connection.

@@ -13,8 +13,7 @@ mod request_id;
 mod tests;
 mod tls;
 
-#[allow(unused_imports, reason = "for the servers' routers")]
-pub use body::read_body;
+pub use body::{next_piece, read_body};
 pub use listen::listen;
 pub use notify::notify;
 

@@ -4,10 +4,12 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use tokio::sync::Notify;
 
 use super::*;
+use crate::http::refused::Refused;
 
 /// Longest wait for what must happen; the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -112,9 +114,10 @@ fn hello() -> Router {
 
 /// Says whether the whole body came.
 fn upload() -> Router {
-    let read = async |request: Request| match read_body(request.into_body(), 10).await {
+    let read = async |request: Request| match read_body::<Refused>(request.into_body(), 10, |_| Ok(())).await
+    {
         Ok(body) => reply::json(StatusCode::OK, format!("{{\"bytes\":{}}}", body.len())),
-        Err(refusal) => refusal,
+        Err(refused) => refused.into_response(),
     };
     Router::new().route("/upload", post(read)).route("/stream", post(read))
 }
@@ -152,6 +155,8 @@ fn every_answer_has_an_id_and_errors_are_json() {
         server.exchange("PUT /hello/a HTTP/1.1\nhost: x\nx-request-id: abc-1\nconnection: close\n\n");
     has(&answer, &["405", "allow: GET,HEAD", r#"{"message":"method not allowed"}"#, "x-request-id: abc-1"]);
     has(&server.get("/health"), &["200", r#"{"status":"ok"}"#]);
+    let answer = server.exchange("POST /health HTTP/1.1\nhost: x\nconnection: close\n\n");
+    has(&answer, &["405", "allow: GET,HEAD", r#"{"message":"method not allowed"}"#]);
     has(&server.get("/ready"), &["200", r#"{"status":"ready"}"#]);
 }
 
@@ -225,7 +230,7 @@ fn bodies_have_a_limit() {
         server.exchange(&format!("POST /upload HTTP/1.1\nhost: x\nconnection: close\n{head}\n\n{body}"))
     };
     has(&send("content-length: 10", "0123456789"), &["200", r#"{"bytes":10}"#]);
-    has(&send("content-length: 11", ""), &["413", "at most 10 bytes"]);
+    has(&send("content-length: 11", ""), &["413", "more than 10 bytes"]);
     has(&send("transfer-encoding: chunked", "3\nabc\n4\nabcd\n0\n\n"), &["200", r#"{"bytes":7}"#]);
     has(&send("transfer-encoding: chunked", "6\nabcdef\n6\nabcdef\n0\n\n"), &["413"]);
     has(&send("transfer-encoding: chunked", "zz\n"), &["400"]);
@@ -248,7 +253,7 @@ fn requests_have_a_deadline_unless_they_stream() {
         .write_all(b"POST /stream HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\nconnection: close\r\n\r\na")
         .unwrap();
     let answer = server.exchange("POST /upload HTTP/1.1\nhost: x\ncontent-length: 2\nconnection: close\n\na");
-    has(&answer, &["503", "requestSecondsMax", "application/json"]);
+    has(&answer, &["503", "requestSecondsMax", "application/json", "retry-after: 1"]);
     streaming.write_all(b"b").unwrap();
     has(&rest(&mut streaming), &["200", r#"{"bytes":2}"#]);
 }

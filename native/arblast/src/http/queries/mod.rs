@@ -14,19 +14,19 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::{Body, HttpBody};
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use engine::Query;
 use events::Kind;
-use http_body_util::BodyExt;
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 
 use super::engines::{self, Engines};
 use super::events::{body::is_gzip, gzip};
+use super::front::read_body;
 use super::refused::Refused;
 use super::{Front, page, reply, serve, termination};
 use crate::clock;
@@ -286,25 +286,9 @@ pub fn parsed(text: &[u8]) -> std::result::Result<Query, Refused> {
 }
 
 /// All of a body, unless it is too long: then no more of it is read.
-pub async fn read(mut body: Body, bytes_max: usize) -> std::result::Result<Vec<u8>, Refused> {
-    let mut text = Vec::new();
-    let told = HttpBody::size_hint(&body).lower();
-    let mut fits = usize::try_from(told).is_ok_and(|told| told <= bytes_max);
-    while fits && let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| {
-            Refused::new(StatusCode::BAD_REQUEST, format!("the body cannot be read: {error}"))
-        })?;
-        let Ok(data) = frame.into_data() else { continue };
-        fits = data.len() <= bytes_max - text.len();
-        if fits {
-            text.extend_from_slice(&data);
-        }
-    }
-    if fits {
-        return Ok(text);
-    }
-    let message = format!("the body has more than {bytes_max} bytes, which is the limit");
-    Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, message))
+pub async fn read(body: Body, bytes_max: usize) -> std::result::Result<Vec<u8>, Refused> {
+    let text = read_body::<Refused>(body, bytes_max, |_| Ok(())).await?;
+    Ok(text.into())
 }
 
 /// Runs work that computes or reads files away from the threads that serve connections.
