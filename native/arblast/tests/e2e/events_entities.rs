@@ -1,7 +1,7 @@
 //! `/entities/…`: properties, export and erasure of one entity.
 
 use crate::events_client::{EventServer, buy, shop};
-use crate::program::{number, text};
+use crate::program::{at, number, text};
 
 const POST: &str = "/events.json?accessKey=key";
 
@@ -68,4 +68,77 @@ fn one_person_is_handed_over_and_erased() {
         server.told(" audit: ").matches("audit: deleted 2 events of entity \"user\" \"ann\"").count(),
         1
     );
+}
+
+/// An event of `bob` that targets `ann`, and a prediction that was made for `user`.
+fn follow() -> &'static str {
+    r#"{"event":"follow","entityType":"user","entityId":"bob","targetEntityType":"user","targetEntityId":"ann"}"#
+}
+
+fn predict(user: &str) -> String {
+    format!(
+        r#"{{"event":"predict","entityType":"pio_pr","entityId":"p","properties":{{"query":{{"user":"{user}","num":3}},"prediction":{{"itemScores":[]}}}}}}"#
+    )
+}
+
+#[test]
+fn a_person_is_found_and_erased_in_every_channel_and_where_others_name_him() {
+    let program = shop();
+    program.ok(&["app", "channel-new", "shop", "web"]);
+    let server = EventServer::start(&program, &[]);
+    let own = r#"{"event":"like","entityType":"user","entityId":"ann","targetEntityType":"user","targetEntityId":"ann"}"#;
+    let same_name = buy("cleo", "ann");
+    for event in
+        [&buy("ann", "i"), own, follow(), &predict("ann"), &predict("bob"), &same_name, &buy("bob", "i")]
+    {
+        server.stored(POST, event);
+    }
+    for event in [&buy("ann", "i"), follow()] {
+        server.stored(&format!("{POST}&channel=web"), event);
+    }
+    let path = "/entities/user/ann/events.json?accessKey=key";
+    let export = |more: &str| server.get(&format!("{path}{more}"));
+    assert_eq!((server.found(path), server.found(&format!("{path}&asTarget=true"))), (2, 4));
+    assert_eq!(server.found(&format!("{path}&asTarget=true&channel=web")), 2);
+    let all = export("&allChannels=true&asTarget=true").json();
+    let counts: Vec<(String, i64, usize)> = at(&all, "channels")
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| {
+            (
+                at(one, "channel").to_string(),
+                number(one, "count"),
+                at(one, "events").as_array().unwrap().len(),
+            )
+        })
+        .collect();
+    assert_eq!(counts, [("null".to_owned(), 4, 4), ("\"web\"".to_owned(), 2, 2)]);
+    assert_eq!(number(&export("&allChannels=true").json(), "channels.1.count"), 1);
+    for (wrong, word) in
+        [("&asTarget=perhaps", "asTarget"), ("&allChannels=true&channel=web", "leave out channel")]
+    {
+        let refusal = export(wrong).refusal();
+        assert!(refusal.0 == 400 && refusal.1.contains(word), "{refusal:?}");
+    }
+    let erase = "/entities/user/ann.json?accessKey=key&asTarget=true&allChannels=true";
+    let erased = r#"{"deleted":6,"channels":[{"channel":null,"deleted":4,"asTarget":2},{"channel":"web","deleted":2,"asTarget":1}]}"#;
+    assert_eq!(server.delete(erase).body, erased);
+    let nothing = r#"{"deleted":0,"channels":[{"channel":null,"deleted":0,"asTarget":0},{"channel":"web","deleted":0,"asTarget":0}]}"#;
+    assert_eq!(server.delete(erase).body, nothing);
+    let empty =
+        r#"{"channels":[{"channel":null,"events":[],"count":0},{"channel":"web","events":[],"count":0}]}"#;
+    assert_eq!(export("&allChannels=true&asTarget=true").body, empty);
+    assert_eq!(server.found("/events.json?accessKey=key&limit=-1"), 3, "others stay");
+}
+
+#[test]
+fn the_longest_names_can_be_erased() {
+    let program = shop();
+    let server = EventServer::start(&program, &[]);
+    let long = "ü".repeat(2048);
+    server.stored(POST, &format!(r#"{{"event":"buy","entityType":"{long}","entityId":"{long}"}}"#));
+    let encoded = "%C3%BC".repeat(2048);
+    let erased = server.delete(&format!("/entities/{encoded}/{encoded}.json?accessKey=key"));
+    assert_eq!(erased.body, r#"{"deleted":1}"#);
 }

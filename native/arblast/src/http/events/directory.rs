@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use events::{AccessKey, DeclaredEvents, Registry, Rights};
+use events::{AccessKey, DeclaredEvents, Registry, Rights, Scope};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
@@ -85,6 +85,13 @@ impl Directory {
             Err(_) if snapshot.taken < asked => Ok(self.taken_since(asked).await?.find(&digest, channel)),
             found => Ok(found),
         }
+    }
+
+    /// All channels of an app as they are now, by name; the one without a name first.
+    pub fn scopes(&self, app: u32) -> events::Result<Vec<(Option<String>, Scope)>> {
+        let named = self.registry.channels(app)?.into_iter();
+        let named = named.map(|channel| (Some(channel.name), Scope { app, channel: Some(channel.id) }));
+        Ok(std::iter::once((None, Scope { app, channel: None })).chain(named).collect())
     }
 
     /// Can the registry be read?

@@ -9,12 +9,14 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use events::json::Object;
 use events::properties::{EntityProperties, PropertyFold};
-use events::{EventFilter, EventStore, EventTime, Scope};
+use events::{EventFilter, EventStore, EventTime, Json, Scope};
 
-use super::auth::Right;
+use super::about::About;
+use super::auth::{Caller, Right};
+use super::params::Params;
 use super::refusal::Refusal;
-use super::stream::IfNone;
-use super::{Server, notes, params};
+use super::stream::{IfNone, Writer};
+use super::{EventServer, Server, notes, params};
 use crate::http::reply;
 
 /// `GET /entities/<type>/<id>.json`: its properties.
@@ -22,12 +24,13 @@ pub async fn properties(State(server): Server, request: Request) -> Result<Respo
     let (parts, _) = request.into_parts();
     let caller = server.caller_with(Right::Read, &parts).await?;
     let (kind, id) = entity(&parts, ".json")?;
+    let about = About { kind, id, as_target: false };
     let store = Arc::clone(&server.store);
     let answer = server.reading(move || {
-        let state = fold(store.as_ref(), caller.scope, &kind, &id)?.ok_or_else(Refusal::not_found)?;
+        let state = fold(store.as_ref(), caller.scope, &about)?.ok_or_else(Refusal::not_found)?;
         Ok(Object::new()
-            .with("entityType", kind)
-            .with("entityId", id)
+            .with("entityType", about.kind)
+            .with("entityId", about.id)
             .with("properties", state.properties)
             .with("firstUpdated", EventTime::utc(state.first_updated).to_string())
             .with("lastUpdated", EventTime::utc(state.last_updated).to_string()))
@@ -35,14 +38,9 @@ pub async fn properties(State(server): Server, request: Request) -> Result<Respo
     Ok(reply::json(StatusCode::OK, answer.await?.to_string()))
 }
 
-fn fold(
-    store: &dyn EventStore,
-    scope: Scope,
-    kind: &str,
-    id: &str,
-) -> events::Result<Option<EntityProperties>> {
+fn fold(store: &dyn EventStore, scope: Scope, about: &About) -> events::Result<Option<EntityProperties>> {
     let special = ["$set", "$unset", "$delete"].map(str::to_owned).to_vec();
-    let filter = EventFilter { events: Some(special), ..everything(kind, id) };
+    let filter = EventFilter { events: Some(special), ..about.own() };
     let mut fold = PropertyFold::new();
     let mut failed = None;
     store.find(scope, &filter, &mut |event| match fold.push(event) {
@@ -55,40 +53,96 @@ fn fold(
     failed.map_or_else(|| Ok(fold.finish().into_iter().next()), Err)
 }
 
-/// `GET /entities/<type>/<id>/events.json`: everything that it did, oldest first.
+/// `GET /entities/<type>/<id>/events.json`: everything that it did, oldest first; of all channels, one after the other.
 pub async fn export(State(server): Server, request: Request) -> Result<Response, Refusal> {
     let (parts, _) = request.into_parts();
     let caller = server.caller_with(Right::Read, &parts).await?;
-    let (kind, id) = entity(&parts, "/events.json")?;
-    server.stream(caller.scope, everything(&kind, &id), IfNone::EmptyArray).await
+    let Wanted { about, all_channels } = Wanted::of(&parts, "/events.json")?;
+    let reader = Arc::clone(&server);
+    let write = move |out: &mut Writer| {
+        let store = reader.store.as_ref();
+        if !all_channels {
+            return out.array(|visit| about.visit(store, caller.scope, visit)).map(|_| ());
+        }
+        out.push("{\"channels\":[");
+        for (index, (name, scope)) in reader.directory.scopes(caller.scope.app)?.into_iter().enumerate() {
+            if out.is_lost() {
+                break;
+            }
+            let (comma, name) = (if index == 0 { "" } else { "," }, name.map_or(Json::Null, Json::from));
+            out.push(&format!("{comma}{{\"channel\":{name},\"events\":"));
+            let count = out.array(|visit| about.visit(store, scope, visit))?;
+            let none = if count == 0 { "[]" } else { "" };
+            out.push(&format!("{none},\"count\":{count}}}"));
+        }
+        out.push("]}");
+        Ok(())
+    };
+    server.written(IfNone::EmptyArray, write).await
 }
 
 /// `DELETE /entities/<type>/<id>.json`: erases everything that it did.
 pub async fn delete(State(server): Server, request: Request) -> Result<Response, Refusal> {
     let (parts, _) = request.into_parts();
     let caller = server.caller_with(Right::Delete, &parts).await?;
-    let (kind, id) = entity(&parts, ".json")?;
-    let own = Arc::clone(&server);
-    let scope = caller.scope;
-    let answer = server.reading(move || {
-        let deleted = own.written(own.store.delete_entity(scope, &kind, &id))?;
-        let client = caller.client.map_or_else(|| "unknown".to_owned(), |client| client.to_string());
-        let channel = scope.channel.map_or_else(|| "default".to_owned(), |channel| channel.to_string());
-        let app = &caller.access.app;
-        notes::audit(format_args!(
-            "deleted {deleted} events of entity {kind:?} {id:?}: app {} {:?}, channel {channel}, client {client}",
-            app.id, app.name
-        ));
-        Ok(Object::new().with("deleted", deleted))
-    });
+    let wanted = Wanted::of(&parts, ".json")?;
+    let name = Params::of(&parts.uri).text("channel")?;
+    let eraser = Arc::clone(&server);
+    let answer = server.reading(move || eraser.written(erase(&eraser, &caller, &wanted, name)));
     Ok(reply::json(StatusCode::OK, answer.await?.to_string()))
 }
 
-fn everything(kind: &str, id: &str) -> EventFilter {
-    EventFilter {
-        entity_type: Some(kind.to_owned()),
-        entity_id: Some(id.to_owned()),
-        ..EventFilter::default()
+fn erase(
+    server: &EventServer,
+    caller: &Caller,
+    wanted: &Wanted,
+    channel: Option<String>,
+) -> events::Result<Object> {
+    let Wanted { about, all_channels } = wanted;
+    let scopes = match all_channels {
+        true => server.directory.scopes(caller.scope.app)?,
+        false => vec![(channel, caller.scope)],
+    };
+    let (mut deleted, mut channels) = (0, Vec::new());
+    for (name, scope) in scopes {
+        let erased = about.erase(server.store.as_ref(), scope)?;
+        let sum = erased.own + erased.as_target;
+        deleted += sum;
+        audit(caller, about, scope, sum);
+        let counts = Object::new().with("channel", name.map_or(Json::Null, Json::from)).with("deleted", sum);
+        channels.push(Json::from(counts.with("asTarget", erased.as_target)));
+    }
+    let answer = Object::new().with("deleted", deleted);
+    let is_plain = !all_channels && !about.as_target;
+    Ok(if is_plain { answer } else { answer.with("channels", channels) })
+}
+
+fn audit(caller: &Caller, About { kind, id, .. }: &About, scope: Scope, deleted: u64) {
+    let client = caller.client.map_or_else(|| "unknown".to_owned(), |client| client.to_string());
+    let channel = scope.channel.map_or_else(|| "default".to_owned(), |channel| channel.to_string());
+    let app = &caller.access.app;
+    notes::audit(format_args!(
+        "deleted {deleted} events of entity {kind:?} {id:?}: app {} {:?}, channel {channel}, client {client}",
+        app.id, app.name
+    ));
+}
+
+/// What a request about one entity wants.
+struct Wanted {
+    about: About,
+    all_channels: bool,
+}
+
+impl Wanted {
+    /// By the path, which ends with `end`, and the parameters `asTarget` and `allChannels`.
+    fn of(parts: &Parts, end: &str) -> Result<Self, Refusal> {
+        let (kind, id) = entity(parts, end)?;
+        let params = Params::of(&parts.uri);
+        let (as_target, all_channels) = (params.flag("asTarget")?, params.flag("allChannels")?);
+        if all_channels && params.first("channel")?.is_some() {
+            return Err(Refusal::invalid("allChannels=true covers every channel: leave out channel"));
+        }
+        Ok(Self { about: About { kind, id, as_target }, all_channels })
     }
 }
 

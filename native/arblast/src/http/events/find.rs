@@ -6,7 +6,7 @@ use events::{EventFilter, EventTime};
 
 use super::Server;
 use super::auth::Right;
-use super::params::Params;
+use super::params::{Params, wrong};
 use super::refusal::Refusal;
 use super::stream::IfNone;
 
@@ -31,7 +31,7 @@ fn filter(params: Params<'_>) -> Result<EventFilter, Refusal> {
         target_type: params.text("targetEntityType")?.map(Some),
         target_id: params.text("targetEntityId")?.map(Some),
         limit: limit(params)?,
-        reversed: reversed(params)?,
+        reversed: params.flag("reversed")?,
     };
     if filter.reversed && (filter.entity_type.is_none() || filter.entity_id.is_none()) {
         return Err(Refusal::invalid(
@@ -52,18 +52,4 @@ fn limit(params: Params<'_>) -> Result<Option<usize>, Refusal> {
     let Some(text) = params.text("limit")? else { return Ok(Some(LIMIT)) };
     let number: i64 = text.parse().map_err(|_| wrong("limit", &text, "a whole number; -1 = all"))?;
     Ok(usize::try_from(number).ok())
-}
-
-fn reversed(params: Params<'_>) -> Result<bool, Refusal> {
-    let Some(text) = params.text("reversed")? else { return Ok(false) };
-    match text.to_ascii_lowercase().as_str() {
-        "true" | "yes" | "on" | "1" => Ok(true),
-        "false" | "no" | "off" | "0" => Ok(false),
-        _ => Err(wrong("reversed", &text, "true or false")),
-    }
-}
-
-fn wrong(name: &str, text: &str, right: &str) -> Refusal {
-    let text: String = text.chars().take(100).collect();
-    Refusal::invalid(format!("the parameter {name} must be {right}, got '{text}'"))
 }

@@ -1,5 +1,6 @@
 //! The event server: events in, by one, by batch and by stream; reads, deletions, and what is known of an entity.
 
+mod about;
 mod auth;
 mod batch;
 pub(super) mod body;
@@ -103,6 +104,9 @@ impl EventServer {
     /// Tells the front what it must know of the routes, and the operator what is going on.
     pub fn equip(self: &Arc<Self>, front: &mut Front) {
         front.allow_streaming("/events.ndjson");
+        // both may read all events of an app
+        front.allow_streaming("/entities/{kind}/{file}");
+        front.allow_streaming("/entities/{kind}/{file}/events.json");
         let server = Arc::clone(self);
         front.ready_when(move || server.directory.check().and_then(|()| server.ingest.outage().check()));
         self.ingest.equip(front.metrics());

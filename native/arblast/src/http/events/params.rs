@@ -31,10 +31,26 @@ impl<'a> Params<'a> {
         Ok(self.first(name)?.map(Cow::into_owned))
     }
 
+    /// `false` if it is not given.
+    pub fn flag(self, name: &str) -> Result<bool, Refusal> {
+        let Some(text) = self.text(name)? else { return Ok(false) };
+        match text.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" | "1" => Ok(true),
+            "false" | "no" | "off" | "0" => Ok(false),
+            _ => Err(wrong(name, &text, "true or false")),
+        }
+    }
+
     /// All values of `name`.
     pub fn all(self, name: &str) -> Result<Vec<String>, Refusal> {
         self.raw(name).map(|value| decoded(name, value).map(Cow::into_owned)).collect()
     }
+}
+
+/// The refusal of a value.
+pub fn wrong(name: &str, text: &str, right: &str) -> Refusal {
+    let text: String = text.chars().take(100).collect();
+    Refusal::invalid(format!("the parameter {name} must be {right}, got '{text}'"))
 }
 
 fn decoded<'a>(name: &str, value: &'a str) -> Result<Cow<'a, str>, Refusal> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use events::{EventFilter, EventStore, Scope};
+use events::{EventFilter, Scope, Visit};
 use http_body::Frame;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -50,13 +50,23 @@ impl EventServer {
         filter: EventFilter,
         if_none: IfNone,
     ) -> Result<Response, Refusal> {
+        let store = Arc::clone(&self.store);
+        let write = move |out: &mut Writer| out.array(|visit| store.find(scope, &filter, visit)).map(|_| ());
+        self.written(if_none, write).await
+    }
+
+    /// What `write` writes.
+    pub async fn written(
+        &self,
+        if_none: IfNone,
+        write: impl FnOnce(&mut Writer) -> events::Result<()> + Send + 'static,
+    ) -> Result<Response, Refusal> {
         let permit = self.read_permit()?;
         let (sender, mut chunks) = channel(CHUNKS_MAX);
-        let store = Arc::clone(&self.store);
         let client = Handle::current();
         tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            Writer { sender, client, text: String::new() }.write(store.as_ref(), scope, &filter);
+            Writer { sender, client, text: String::new(), is_lost: false }.run(write);
         });
         match chunks.recv().await {
             None if if_none == IfNone::NotFound => Err(Refusal::not_found()),
@@ -74,39 +84,57 @@ impl EventServer {
     }
 }
 
-/// Writes events on the reading thread.
-struct Writer {
+/// Writes an answer on the reading thread.
+pub struct Writer {
     sender: Sender<Chunk>,
     client: Handle,
+    /// What was not sent yet.
     text: String,
+    is_lost: bool,
 }
 
 impl Writer {
-    /// Sends nothing if no event matches.
-    fn write(mut self, store: &dyn EventStore, scope: Scope, filter: &EventFilter) {
-        let mut is_first = true;
-        let mut is_lost = false;
-        let found = store.find(scope, filter, &mut |event| {
-            self.text.push(if is_first { '[' } else { ',' });
-            is_first = false;
-            event.write_json(&mut self.text);
-            if self.text.len() < CHUNK_BYTES {
-                return ControlFlow::Continue(());
-            }
-            let chunk = Chunk::More(std::mem::take(&mut self.text));
-            is_lost = !self.send(chunk);
-            if is_lost { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
-        if is_lost {
+    /// Sends nothing if nothing is written.
+    fn run(mut self, write: impl FnOnce(&mut Self) -> events::Result<()>) {
+        let written = write(&mut self);
+        if self.is_lost {
             return;
         }
-        if let Err(error) = found {
-            self.send(Chunk::Failed(error.into()));
-        } else if !is_first {
-            self.text.push(']');
-            let last = Chunk::Last(std::mem::take(&mut self.text));
-            self.send(last);
+        let text = std::mem::take(&mut self.text);
+        match written {
+            Err(error) => drop(self.send(Chunk::Failed(error.into()))),
+            Ok(()) if !text.is_empty() => drop(self.send(Chunk::Last(text))),
+            Ok(()) => {}
         }
+    }
+
+    /// Appends to the answer.
+    pub fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    /// Is there nobody any more who would read it?
+    pub fn is_lost(&self) -> bool {
+        self.is_lost
+    }
+
+    /// Writes the events that are visited as an array, none as nothing; gives their number.
+    pub fn array(&mut self, visit: impl FnOnce(Visit<'_>) -> events::Result<()>) -> events::Result<usize> {
+        let mut count = 0;
+        visit(&mut |event| {
+            self.text.push(if count == 0 { '[' } else { ',' });
+            count += 1;
+            event.write_json(&mut self.text);
+            if self.text.len() >= CHUNK_BYTES {
+                let chunk = Chunk::More(std::mem::take(&mut self.text));
+                self.is_lost = !self.send(chunk);
+            }
+            if self.is_lost { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        if count > 0 {
+            self.text.push(']');
+        }
+        Ok(count)
     }
 
     /// `false` if the client is gone or asleep.
