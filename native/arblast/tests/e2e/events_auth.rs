@@ -79,6 +79,9 @@ fn what_is_no_key_is_refused() {
         ("GET", "/entities/user/u.json"),
         ("DELETE", "/entities/user/u.json"),
         ("GET", "/entities/user/u/events.json"),
+        ("POST", "/webhooks/segmentio.json"),
+        ("GET", "/webhooks/segmentio.json"),
+        ("POST", "/webhooks/mailchimp.form"),
     ];
     for (method, path) in paths {
         for (query, header, message) in wrong {
@@ -120,6 +123,8 @@ fn rights_are_kept_apart() {
         ("POST", "/events.json", "write"),
         ("POST", "/batch/events.json", "write"),
         ("POST", "/events.ndjson", "write"),
+        ("POST", "/webhooks/segmentio.json", "write"),
+        ("POST", "/webhooks/mailchimp.form", "write"),
         ("GET", "/events.json", "read"),
         ("GET", &one, "read"),
         ("GET", "/stats.json", "read"),
@@ -240,4 +245,45 @@ fn keys_are_not_logged() {
         "{told}"
     );
     assert!(!told.contains("key") && !told.contains("secret"), "{told}");
+}
+
+#[test]
+fn what_is_deleted_while_the_server_runs_is_soon_unknown() {
+    let program = shop();
+    program.ok(&["app", "channel-new", "shop", "web"]);
+    let server = EventServer::start(&program, &[]);
+    let web = "/events.json?accessKey=key&channel=web";
+    server.stored(web, EVENT);
+    let refused = |path: &str, message: &str| {
+        let refusal =
+            || (server.post(path, EVENT).refusal_or_none() == Some((401, message.to_owned()))).then_some(());
+        until(message, refusal);
+    };
+    program.ok(&["app", "channel-delete", "shop", "web", "-f"]);
+    refused(web, "Invalid channel 'web'.");
+    server.stored("/events.json?accessKey=key", EVENT);
+    program.ok(&["app", "delete", "shop", "-f"]);
+    refused("/events.json?accessKey=key", "Invalid accessKey.");
+}
+
+#[test]
+fn pages_of_configured_origins_may_send_events() {
+    let program = shop();
+    let server = EventServer::start(&program, &["--set", "corsOrigins=https://a.example"]);
+    let path = "/events.json?accessKey=key";
+    let ask = |method: &str, path: &str, origin: &str, body: &str| {
+        let headers = [AS_JSON, ("Origin", origin), ("Access-Control-Request-Method", "POST")];
+        server.request(method, path, &headers, body.as_bytes())
+    };
+    let allowed = "access-control-allow-origin: https://a.example";
+    for (method, path, status) in
+        [("OPTIONS", path, 204), ("POST", path, 201), ("POST", "/events.json?accessKey=wrong", 401)]
+    {
+        let answer = ask(method, path, "https://a.example", EVENT);
+        assert!(answer.status == status && answer.head.contains(allowed), "{method} {path}: {answer:?}");
+        assert!(
+            !ask(method, path, "https://b.example", EVENT).head.contains("allow-origin"),
+            "{method} {path}"
+        );
+    }
 }

@@ -115,6 +115,11 @@ impl Answer {
         self.json().get("message").unwrap().as_str().unwrap().to_owned()
     }
 
+    /// Status and message, if it has one.
+    pub fn refusal_or_none(&self) -> Option<(u16, String)> {
+        Some((self.status, self.json().get("message")?.as_str()?.to_owned()))
+    }
+
     /// Status and message.
     pub fn refusal(&self) -> (u16, String) {
         (self.status, self.message())

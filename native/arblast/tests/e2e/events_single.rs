@@ -119,6 +119,20 @@ fn the_rules_of_an_event_in_their_order() {
             "Reserved event $set cannot have targetEntity",
         ),
         (
+            format!(r#""event":"$delete",{rest},"targetEntityType":"i","targetEntityId":"1""#),
+            "Reserved event $delete cannot have targetEntity",
+        ),
+        (
+            format!(
+                r#""event":"$unset",{rest},"properties":{{"a":1}},"targetEntityType":"i","targetEntityId":"1""#
+            ),
+            "Reserved event $unset cannot have targetEntity",
+        ),
+        (
+            format!(r#""event":"x",{rest},"properties":{{"$a":1}}"#),
+            "The property $a is not allowed. 'pio_' is a reserved name prefix.",
+        ),
+        (
             r#""event":"x","entityType":"pio_u","entityId":"u""#.to_owned(),
             "The entityType pio_u is not allowed. 'pio_' is a reserved name prefix.",
         ),
@@ -171,6 +185,13 @@ fn times_keep_their_offset() {
         ("2014-09-09T16:17:42+01", Some("2014-09-09T16:17:42.000+01:00")),
         ("2014-9-9T6:7:2Z", Some("2014-09-09T06:07:02.000Z")),
         ("2014-09-09t16:17:42z", Some("2014-09-09T16:17:42.000Z")),
+        ("2014-09-09T16:17:42+01:00:30", Some("2014-09-09T16:17:42.000+01:00:30")),
+        ("2014-09-09T16:17:42-00:00", Some("2014-09-09T16:17:42.000Z")),
+        ("+2014-09-09T16:17:42Z", Some("2014-09-09T16:17:42.000Z")),
+        ("12345-01-01T00:00:00Z", Some("12345-01-01T00:00:00.000Z")),
+        ("-1-12-31T23:59:59.999Z", Some("-0001-12-31T23:59:59.999Z")),
+        ("2014-09-09T16:17:42+24:00", None),
+        ("2014-09-09T16:17:42+01:60", None),
         ("2014-09-09T16:17:42", None),
         ("2014-09-09", None),
         ("2014-09-09T16:17Z", None),
@@ -195,6 +216,9 @@ fn times_keep_their_offset() {
         let event = server.get(&format!("/events/{id}.json?accessKey=key")).json();
         assert_eq!(text(&event, "eventTime"), kept, "{sent}");
     }
+    let no_time = r#"{"event":"x","entityType":"user","entityId":"u","eventTime":[1]}"#;
+    let message = "The field eventTime must be an ISO 8601 time with a zone, or whole milliseconds since 1970, got an array of 1.";
+    assert_eq!(server.post(POST, no_time).refusal(), (400, message.to_owned()));
     let millis = r#"{"event":"x","entityType":"user","entityId":"u","eventTime":1410279462937}"#;
     let id = server.stored(POST, millis);
     let event = server.get(&format!("/events/{id}.json?accessKey=key")).json();
@@ -297,4 +321,23 @@ fn what_is_no_request_gets_json_all_the_same() {
         (at(&plugins, "plugins.inputblockers"), at(&plugins, "plugins.inputsniffers")),
         (&Json::Object(Default::default()), &Json::Object(Default::default()))
     );
+}
+
+#[test]
+fn ids_and_nested_properties_come_back_as_they_count() {
+    let program = shop();
+    let server = EventServer::start(&program, &[]);
+    let event = |id: &str, properties: &str| {
+        format!(
+            r#"{{"eventId":{id},"event":"x","entityType":"user","entityId":"u","properties":{properties}}}"#
+        )
+    };
+    assert_eq!(server.stored(POST, &event("7", "{}")), "7");
+    let made = server.stored(
+        POST,
+        &event(r#""""#, r#"{"a":{"b":1,"b":[{"c":1,"c":2}]},"a":{"b":1,"b":[{"c":1,"c":2}]}}"#),
+    );
+    assert!(!made.is_empty());
+    let answer = server.get(&format!("/events/{made}.json?accessKey=key"));
+    assert!(answer.body.contains(r#""properties":{"a":{"b":[{"c":2}]}}"#), "no member twice: {answer:?}");
 }

@@ -167,3 +167,15 @@ fn noted(program: &Program) -> String {
     let complete = records.filter(|entry| entry.path().extension().is_none());
     complete.map(|entry| std::fs::read_to_string(entry.path()).unwrap_or_default()).collect()
 }
+
+#[test]
+fn two_objects_on_a_line_are_no_event() {
+    let program = app();
+    let two = [line("x").trim_end(), line("y").trim_end(), "\n"].concat();
+    program.write("e.jsonl", &[two, line("z")].concat());
+    let json = program.json(&["import", "--app", "a", "--input", "e.jsonl", "--report", "bad.jsonl"]);
+    assert_eq!((number(&json, "events"), number(&json, "badLines")), (1, 1));
+    let bad = std::fs::read_to_string(program.path("bad.jsonl")).unwrap();
+    assert!(bad.contains("expected one object, a second begins here"), "{bad}");
+    assert_eq!(program.targets("a"), ["z"]);
+}

@@ -137,3 +137,13 @@ fn a_certificate_that_cannot_be_used_is_refused_at_the_start() {
     program.write("key.pem", &KeyPair::generate().unwrap().serialize_pem());
     assert!(refused("cert.pem", "key.pem").contains("tlsCertificateFile cert.pem with tlsKeyFile key.pem"));
 }
+
+#[test]
+fn the_event_server_speaks_https_too() {
+    let program = crate::events_client::shop();
+    let certificate = certify(&program);
+    program
+        .write("home/arblast.json", r#"{"tlsCertificateFile": "../cert.pem", "tlsKeyFile": "../key.pem"}"#);
+    let server = crate::events_client::EventServer::start(&program, &[]);
+    assert!(health(server.port, &certificate).unwrap().starts_with("HTTP/1.1 200"));
+}
