@@ -119,20 +119,6 @@ fn the_rules_of_an_event_in_their_order() {
             "Reserved event $set cannot have targetEntity",
         ),
         (
-            format!(r#""event":"$delete",{rest},"targetEntityType":"i","targetEntityId":"1""#),
-            "Reserved event $delete cannot have targetEntity",
-        ),
-        (
-            format!(
-                r#""event":"$unset",{rest},"properties":{{"a":1}},"targetEntityType":"i","targetEntityId":"1""#
-            ),
-            "Reserved event $unset cannot have targetEntity",
-        ),
-        (
-            format!(r#""event":"x",{rest},"properties":{{"$a":1}}"#),
-            "The property $a is not allowed. 'pio_' is a reserved name prefix.",
-        ),
-        (
             r#""event":"x","entityType":"pio_u","entityId":"u""#.to_owned(),
             "The entityType pio_u is not allowed. 'pio_' is a reserved name prefix.",
         ),
@@ -170,6 +156,23 @@ fn the_rules_of_an_event_in_their_order() {
         server.stored(POST, &format!("{{{members}}}"));
     }
     assert_eq!(server.found("/events.json?accessKey=key"), 3, "nothing else was stored");
+}
+
+#[test]
+fn special_events_have_no_target_and_no_property_begins_with_a_dollar() {
+    let program = shop();
+    let server = EventServer::start(&program, &[]);
+    let refused = |members: &str| {
+        let event = format!(r#"{{{members},"entityType":"user","entityId":"u"}}"#);
+        server.post(POST, &event).refusal()
+    };
+    for name in ["$set", "$unset", "$delete"] {
+        let members =
+            format!(r#""event":"{name}","properties":{{"a":1}},"targetEntityType":"i","targetEntityId":"1""#);
+        assert_eq!(refused(&members), (400, format!("Reserved event {name} cannot have targetEntity")));
+    }
+    let message = "The property $a is not allowed. 'pio_' is a reserved name prefix.".to_owned();
+    assert_eq!(refused(r#""event":"x","properties":{"$a":1}"#), (400, message));
 }
 
 #[test]
