@@ -88,7 +88,7 @@ pub async fn delete(State(server): Server, request: Request) -> Result<Response,
     let wanted = Wanted::of(&parts, ".json")?;
     let name = Params::of(&parts.uri).text("channel")?;
     let eraser = Arc::clone(&server);
-    let answer = server.reading(move || eraser.written(erase(&eraser, &caller, &wanted, name)));
+    let answer = server.reading(move || eraser.outcome(erase(&eraser, &caller, &wanted, name)));
     Ok(reply::json(StatusCode::OK, answer.await?.to_string()))
 }
 

@@ -56,7 +56,7 @@ impl EventServer {
     }
 
     /// The outcome of a write that did not go through the queue.
-    pub fn written<T>(&self, outcome: events::Result<T>) -> Result<T, Refusal> {
+    pub fn outcome<T>(&self, outcome: events::Result<T>) -> Result<T, Refusal> {
         self.ingest.outage().observe(outcome).map_err(|error| self.failed(error))
     }
 

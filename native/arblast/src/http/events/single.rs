@@ -96,7 +96,7 @@ pub async fn delete(State(server): Server, request: Request) -> Result<Response,
     let caller = server.caller_with(Right::Delete, &parts).await?;
     let id = event_id(&parts)?;
     let own = Arc::clone(&server);
-    let found = server.reading(move || own.written(own.store.delete(caller.scope, &id))).await?;
+    let found = server.reading(move || own.outcome(own.store.delete(caller.scope, &id))).await?;
     if found { Ok(reply::message(StatusCode::OK, "Found")) } else { Err(Refusal::not_found()) }
 }
 
