@@ -12,6 +12,7 @@ use events::{EngineInstance, EventTime, Json, Registry};
 
 use super::log::JobLog;
 use super::report::real;
+use super::train::{CANCELLED, SERVER_STOPPED};
 use super::turn::is_asked_to_stop;
 use crate::clock;
 
@@ -20,6 +21,10 @@ const SAVE: Duration = Duration::from_secs(1);
 /// How often a wish to stop is looked for.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// Members of a record that say why it is about to end: whoever finds it without an end knows the reason.
+pub(super) const CANCELLING: &str = "cancelling";
+pub(super) const STOPPING: &str = "stopping";
+
 pub(super) struct Recorder<'a> {
     inner: &'a dyn Observer,
     registry: &'a dyn Registry,
@@ -27,6 +32,7 @@ pub(super) struct Recorder<'a> {
     stop: PathBuf,
     run: String,
     is_cancelled: AtomicBool,
+    is_server_stopped: AtomicBool,
     log: JobLog,
 }
 
@@ -56,8 +62,16 @@ impl<'a> Recorder<'a> {
     ) -> Self {
         let run = record.id.clone();
         let state = State { record, stage: None, stages: Vec::new(), saved: Instant::now() };
-        let is_cancelled = AtomicBool::new(false);
-        Self { inner, registry, state: Mutex::new(state), stop, run, is_cancelled, log }
+        Self {
+            inner,
+            registry,
+            state: Mutex::new(state),
+            stop,
+            run,
+            is_cancelled: AtomicBool::new(false),
+            is_server_stopped: AtomicBool::new(false),
+            log,
+        }
     }
 
     /// Runs `work`, and meanwhile writes the record and looks for a wish to stop, in a thread of its own: whoever reads
@@ -77,17 +91,16 @@ impl<'a> Recorder<'a> {
     }
 
     fn look(&self) {
-        let heard = !self.is_cancelled() && is_asked_to_stop(&self.stop, &self.run);
+        let heard = self.hears();
         if heard {
-            self.is_cancelled.store(true, Ordering::Relaxed);
             self.log.line("asked to end; it does at its next step");
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if heard || state.saved.elapsed() >= SAVE {
             state.saved = Instant::now();
             let mut described = state.described();
-            if self.is_cancelled() {
-                described.push("cancelling", true);
+            if let Some(why) = self.why_stopped() {
+                described.push(if why == CANCELLED { CANCELLING } else { STOPPING }, true);
             }
             state.record.report = described.to_string();
             let record = state.record.clone();
@@ -117,9 +130,26 @@ impl<'a> Recorder<'a> {
         self.log.line(text);
     }
 
-    /// Did somebody ask for this run to end?
-    pub(super) fn is_cancelled(&self) -> bool {
-        self.is_cancelled.load(Ordering::Relaxed)
+    /// Looks who wants this run to end; `true` if that is new.
+    fn hears(&self) -> bool {
+        let asked = is_asked_to_stop(&self.stop, &self.run);
+        let cancelled = asked && !self.is_cancelled.swap(true, Ordering::Relaxed);
+        let stopped = self.inner.is_stopped() && !self.is_server_stopped.swap(true, Ordering::Relaxed);
+        cancelled || stopped
+    }
+
+    /// Is this run to end? Looks anew, where [`is_stopped`](Observer::is_stopped) may be a moment behind.
+    pub(super) fn is_stopped_by_now(&self) -> bool {
+        self.hears();
+        self.is_stopped()
+    }
+
+    /// Who asked for this run to end, as the reason of its failure.
+    pub(super) fn why_stopped(&self) -> Option<&'static str> {
+        if self.is_cancelled.load(Ordering::Relaxed) {
+            return Some(CANCELLED);
+        }
+        self.inner.is_stopped().then_some(SERVER_STOPPED)
     }
 }
 
@@ -190,6 +220,6 @@ impl Observer for Recorder<'_> {
     }
 
     fn is_stopped(&self) -> bool {
-        self.inner.is_stopped() || self.is_cancelled()
+        self.why_stopped().is_some()
     }
 }

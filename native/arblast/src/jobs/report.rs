@@ -71,7 +71,7 @@ pub fn job(run: &EngineInstance) -> Object {
     }
     if let Ok(Json::Object(mut report)) = json::parse(run.report.as_bytes()) {
         // Where it stands is of the job; what was seen and made is its report.
-        for name in ["stage", "done", "total", "stages", "seen", "cancelling"] {
+        for name in ["stage", "done", "total", "stages", "seen", "cancelling", "stopping"] {
             if let Some(value) = report.get(name).cloned() {
                 job.push(name, value);
             }

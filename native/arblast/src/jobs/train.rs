@@ -60,6 +60,8 @@ impl Begun {
 
 /// Why a cancelled train has failed.
 pub const CANCELLED: &str = "cancelled";
+/// Why a train has failed whose server was stopped or replaced.
+pub const SERVER_STOPPED: &str = "its server was stopped before the train ended";
 
 impl TrainJob<'_> {
     /// Trains and publishes. The registry has a record of it from the beginning, which ends as completed or failed.
@@ -115,8 +117,8 @@ impl TrainJob<'_> {
                 record.report = described(&published.report).with("stages", stages).to_string();
             }
             Err(failure) => {
-                let cancelled = recorder.is_cancelled().then(|| CANCELLED.to_owned());
-                let reason = cancelled.unwrap_or_else(|| failure.to_string());
+                let stopped = recorder.why_stopped().map(str::to_owned);
+                let reason = stopped.unwrap_or_else(|| failure.to_string());
                 recorder.note(format_args!("no model: {reason}"));
                 record.status = InstanceStatus::Failed(reason);
                 record.report = Object::new().with("stages", stages).to_string();
@@ -154,7 +156,7 @@ impl TrainJob<'_> {
         &self,
         app: &App,
         run: &EngineInstance,
-        observer: &dyn Observer,
+        observer: &Recorder<'_>,
     ) -> Result<Published> {
         let models = models::of(self.storage, &app.name, &self.config.variant);
         let current = models.current()?.map(|_| models.reader()).transpose()?.map(|reader| reader.current());
@@ -178,7 +180,8 @@ impl TrainJob<'_> {
             published_ms: clock::now_ms(),
             position: Some(position),
         };
-        let (generation, model) = models.publish(&trained.parts, by)?;
+        let published = models.publish_unless(&trained.parts, by, &|| observer.is_stopped_by_now())?;
+        let (generation, model) = published.ok_or(engine::Error::Stopped)?;
         Ok(Published { instance: run.id.clone(), generation, model, report: trained.report, pruned })
     }
 

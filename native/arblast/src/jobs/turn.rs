@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use events::{EngineInstance, InstanceStatus};
+use events::{EngineInstance, InstanceStatus, json};
 use stores::{ModelDirectory, Storage};
 
+use super::recorder::{CANCELLING, STOPPING};
+use super::train::{CANCELLED, SERVER_STOPPED};
 use crate::failure::{Failure, Result};
 use crate::{clock, models};
 
@@ -66,11 +68,21 @@ pub fn runs(storage: &Storage, app: &str, variant: &str) -> Result<Vec<EngineIns
 pub(super) fn bury(storage: &Storage, app: &str, variant: &str, _turn: &Turn) -> Result<()> {
     let unfinished = of(storage, app, variant)?;
     for mut run in unfinished.into_iter().filter(|run| run.status == InstanceStatus::Init) {
-        run.status = InstanceStatus::Failed(DIED.to_owned());
+        run.status = InstanceStatus::Failed(why_ended(&run).to_owned());
         run.end_ms = clock::now_ms();
         storage.registry.put_instance(&run)?;
     }
     Ok(())
+}
+
+/// Why a run without an end has none.
+fn why_ended(run: &EngineInstance) -> &'static str {
+    let report = json::parse(run.report.as_bytes()).unwrap_or_default();
+    match (report.get(CANCELLING), report.get(STOPPING)) {
+        (Some(_), _) => CANCELLED,
+        (None, Some(_)) => SERVER_STOPPED,
+        (None, None) => DIED,
+    }
 }
 
 fn of(storage: &Storage, app: &str, variant: &str) -> Result<Vec<EngineInstance>> {

@@ -1,9 +1,10 @@
 //! Publishing: from parts to the current generation.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::path::Path;
 
-use events::{Kind, Result};
+use events::{Error, Kind, Result};
 use model::{Model, ModelParts};
 
 use super::files::failed;
@@ -28,14 +29,36 @@ impl ModelDirectory {
     /// `Kind::Unavailable`: no space, no rights; `Kind::Internal`: the parts contradict each other. Until the new generation
     /// is complete, the old one stays current.
     pub fn publish(&self, parts: &ModelParts, trained: TrainedBy) -> Result<(u64, ModelInfo)> {
-        self.publish_in_steps(parts, trained, &|_| {})
+        self.publish_in_steps(parts, trained, &|_| Ok(()))
+    }
+
+    /// The same, unless somebody wants it to stop: that is asked at the last moment, when nothing can come between the answer
+    /// and the new generation but a crash. `None`: stopped, and nothing is left of it.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish).
+    pub fn publish_unless(
+        &self,
+        parts: &ModelParts,
+        trained: TrainedBy,
+        is_stopped: &dyn Fn() -> bool,
+    ) -> Result<Option<(u64, ModelInfo)>> {
+        let stopped = Cell::new(false);
+        let reached = |step| {
+            stopped.set(step == Step::InfoWritten && is_stopped());
+            if stopped.get() { Err(Error::new(Kind::Unavailable, "stopped")) } else { Ok(()) }
+        };
+        match self.publish_in_steps(parts, trained, &reached) {
+            Err(_) if stopped.get() => Ok(None),
+            published => published.map(Some),
+        }
     }
 
     pub(super) fn publish_in_steps(
         &self,
         parts: &ModelParts,
         trained: TrainedBy,
-        reached: &dyn Fn(Step),
+        reached: &dyn Fn(Step) -> Result<()>,
     ) -> Result<(u64, ModelInfo)> {
         let (temporary, file) = {
             let _lock = self.files.lock()?;
@@ -43,7 +66,7 @@ impl ModelDirectory {
             let _ = self.files.remove_orphans();
             self.files.new_temporary()?
         };
-        reached(Step::Begun);
+        reached(Step::Begun)?;
         let published = self.write_and_point(parts, trained, &temporary, file, reached);
         if published.is_err() && temporary.exists() {
             // The next publish would remove it as well.
@@ -59,26 +82,26 @@ impl ModelDirectory {
         trained: TrainedBy,
         temporary: &Path,
         file: File,
-        reached: &dyn Fn(Step),
+        reached: &dyn Fn(Step) -> Result<()>,
     ) -> Result<(u64, ModelInfo)> {
         let path = self.files.model(temporary);
         let written = model::write(parts, &file).map_err(of_model)?;
         file.sync_all().map_err(|error| failed("sync", &path, error))?;
         // Read back before anybody depends on it.
         let counts = Model::open(&path).map_err(of_model)?.counts();
-        reached(Step::ModelWritten);
+        reached(Step::ModelWritten)?;
 
         let _lock = self.files.lock()?;
         let info = ModelInfo::new(written, counts, trained);
         self.files.write_info(temporary, &info)?;
-        reached(Step::InfoWritten);
+        reached(Step::InfoWritten)?;
         let generation = self.next_generation()?;
         self.files.rename(temporary, generation)?;
-        reached(Step::Renamed);
+        reached(Step::Renamed)?;
         self.files.point_to(generation)?;
-        reached(Step::Pointed);
+        reached(Step::Pointed)?;
         let _ = self.prune(generation);
-        reached(Step::Pruned);
+        reached(Step::Pruned)?;
         Ok((generation, info))
     }
 

@@ -235,6 +235,7 @@ fn child_publishes() {
             println!("REACHED");
             std::io::stdin().read_line(&mut String::new()).unwrap();
         }
+        Ok(())
     };
     directory.publish_in_steps(&parts(50), trained(), &reached).unwrap();
 }
@@ -254,6 +255,16 @@ fn killed_at_any_step_leaves_the_old_or_the_new() {
         assert_eq!(temporaries(&directory), 0, "{step:?}: what the dead left is removed");
         assert!(directory.list().unwrap().iter().all(|listed| listed.status == Status::Ready), "{step:?}");
     }
+}
+
+#[test]
+fn who_is_stopped_at_the_last_moment_publishes_nothing() {
+    let (_home, directory) = home();
+    publish(&directory, 1);
+    assert!(directory.publish_unless(&parts(2), trained(), &|| true).unwrap().is_none());
+    assert_eq!((numbers(&directory), temporaries(&directory)), (vec![1], 0));
+    assert_eq!(directory.publish_unless(&parts(3), trained(), &|| false).unwrap().unwrap().0, 2);
+    assert_eq!(directory.reader().unwrap().current().model.items(), 3);
 }
 
 #[test]
