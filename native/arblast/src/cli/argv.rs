@@ -10,7 +10,7 @@ pub struct Argv {
 }
 
 /// PredictionIO's short options of several letters, which no option parser of today accepts.
-const LONG_FORMS: [(&str, &str); 7] = [
+const LONG_FORMS: [(&str, &str); 8] = [
     ("-ed", "--engine-dir"),
     ("-ei", "--engine-id"),
     ("-ev", "--engine-version"),
@@ -18,6 +18,7 @@ const LONG_FORMS: [(&str, &str); 7] = [
     ("-ssc", "--skip-sanity-check"),
     ("-sar", "--stop-after-read"),
     ("-sap", "--stop-after-prepare"),
+    ("-sk", "--spark-kryo"),
 ];
 
 /// Splits at `--` and writes the short options of several letters in full.
