@@ -6,7 +6,7 @@ use events::json::Object;
 use events::{Event, EventTime, Scope};
 use stores::Storage;
 
-use super::Context;
+use super::{Context, config};
 use crate::clock;
 use crate::failure::{Failure, Result};
 use crate::identity::{BUILD, VERSION};
@@ -30,6 +30,8 @@ pub fn run(context: &Context) -> Result<()> {
     let home = context.home()?;
     console.info(LOGGER, "Inspecting Arblast...");
     console.info(LOGGER, format_args!("Arblast {VERSION} ({BUILD}) keeps its data in {}", home.display()));
+    // What stops a server from starting stops this, too.
+    config::settings(context, &config::Options::default(), &[])?;
     let storage = context.storage()?;
     let (apps, keys) = (storage.registry.apps()?, storage.registry.access_keys(None)?);
     console.info(LOGGER, format_args!("Registry: {} app(s), {} access key(s).", apps.len(), keys.len()));
