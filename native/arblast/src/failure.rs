@@ -52,6 +52,12 @@ impl Failure {
         move |error| Self::io(format_args!("cannot {doing} {}, which {by} names", path.display()), &error)
     }
 
+    /// The same, of this option or file.
+    #[must_use]
+    pub fn of(self, what: &str) -> Self {
+        Self { message: format!("{what}: {}", self.message), ..self }
+    }
+
     /// What the caller can do.
     pub fn kind(&self) -> Kind {
         self.kind

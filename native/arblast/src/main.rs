@@ -3,6 +3,7 @@
 mod apps;
 mod cli;
 mod clock;
+mod deployable;
 mod failure;
 mod home;
 mod http;

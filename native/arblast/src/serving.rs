@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::{EngineConfig, History, Query, Recommendations, Recommender};
-use events::{EngineInstance, Kind, Registry, Scope};
+use events::{Kind, Scope};
 use stores::{Generation, ModelDirectory, ModelReader, Storage};
 
 use crate::clock;
@@ -18,9 +18,6 @@ pub struct Serving {
     models: Arc<Models>,
     live: Live,
     directory: ModelDirectory,
-    registry: Arc<dyn Registry>,
-    /// The engine file.
-    config_text: String,
     /// Members of queries that are not known, as far as they were reported.
     reported: Mutex<BTreeSet<String>>,
 }
@@ -67,26 +64,7 @@ impl Serving {
         let models = Arc::new(models);
         let live = Live::open(Arc::clone(&models), config.clone(), Arc::clone(&storage.events), scope)?;
         let recommender = Recommender::new(config, Arc::clone(&storage.events), scope);
-        Ok(Self {
-            recommender,
-            models,
-            live,
-            directory,
-            registry: Arc::clone(&storage.registry),
-            config_text: "{}".to_owned(),
-            reported: Mutex::default(),
-        })
-    }
-
-    /// The same, with the text of its engine file.
-    #[must_use]
-    pub fn described_by(self, config_text: String) -> Self {
-        Self { config_text, ..self }
-    }
-
-    /// The text of the engine file, if it was given.
-    pub fn config_text(&self) -> &str {
-        &self.config_text
+        Ok(Self { recommender, models, live, directory, reported: Mutex::default() })
     }
 
     /// The configuration that queries are answered by.
@@ -112,14 +90,6 @@ impl Serving {
     /// Where the engine's generations are.
     pub fn directory(&self) -> &ModelDirectory {
         &self.directory
-    }
-
-    /// Training runs of the engine, newest first.
-    pub fn runs(&self) -> Result<Vec<EngineInstance>> {
-        let mut runs = self.registry.instances()?;
-        let EngineConfig { app_name, variant, .. } = self.config();
-        runs.retain(|run| run.app == *app_name && run.variant == *variant);
-        Ok(runs)
     }
 
     /// Why the generation that should answer does not, if so; the one before it answers meanwhile.

@@ -66,22 +66,40 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// The settings of a server, and its warnings told. `options` are members that have an option of their own: member,
+/// The settings of a server, and its warnings told. `own` are members that have an option of their own: member,
 /// value if it was given, option.
 pub fn settings(
     context: &Context,
     options: &Options,
     own: &[(&str, Option<String>, &'static str)],
 ) -> Result<Settings> {
-    let effective = read(context, options, own)?;
-    for warning in &effective.warnings {
-        context.console.warn(LOGGER, warning);
-    }
+    let effective = told(context, options, own)?;
     let settings = effective.settings()?;
     match effective.elsewhere() {
         Some(why) => Err(Failure::invalid(why)),
         None => Ok(settings),
     }
+}
+
+/// The same for who only talks to a server: where the data is does not matter.
+pub fn settings_of_others(
+    context: &Context,
+    options: &Options,
+    own: &[(&str, Option<String>, &'static str)],
+) -> Result<Settings> {
+    told(context, options, own)?.settings()
+}
+
+fn told(
+    context: &Context,
+    options: &Options,
+    own: &[(&str, Option<String>, &'static str)],
+) -> Result<Effective> {
+    let effective = read(context, options, own)?;
+    for warning in &effective.warnings {
+        context.console.warn(LOGGER, warning);
+    }
+    Ok(effective)
 }
 
 fn read(

@@ -7,9 +7,9 @@ use engine::{ConfigError, EngineConfig, Leniency, Warning};
 use events::{App, Kind, Scope};
 use stores::Storage;
 
-use super::Global;
 use super::argv::Passed;
 use super::console::Console;
+use super::{ENGINE_FILE, Global};
 use crate::apps;
 use crate::failure::{Failure, Result};
 use crate::settings::PioEnv;
@@ -92,6 +92,14 @@ impl Context {
     /// Path of the engine file.
     pub fn engine_path(&self) -> PathBuf {
         self.global.engine_dir.join(&self.global.variant)
+    }
+
+    /// Reads the engine file; warnings are printed. `None` if there is none and none was named.
+    pub fn engine_if_any(&self) -> Result<Option<EngineFile>> {
+        let path = self.engine_path();
+        let is_named = self.global.variant != Path::new(ENGINE_FILE);
+        let directory = &self.global.engine_dir;
+        if is_named || !directory.is_dir() || path.exists() { self.engine().map(Some) } else { Ok(None) }
     }
 
     /// Reads the engine file; warnings are printed.

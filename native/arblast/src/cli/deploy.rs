@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use engine::EngineConfig;
 use events::{InstanceStatus, Kind};
 use stores::Storage;
 
@@ -14,12 +13,15 @@ use super::console::Console;
 use super::context::EngineFile;
 use super::undeploy::{self, Running};
 use super::{Context, config, servers};
+use crate::deployable::Deployable;
 use crate::failure::{Failure, Result};
 use crate::http::{self, Engines, FailureLog, Front, Ingest, Limits, QueryServer, Target};
-use crate::serving::Serving;
 use crate::settings::Settings;
 
 pub(super) const LOGGER: &str = "MasterActor";
+/// A server that has the port may need a moment to answer, or be about to end.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(20);
 /// How long a stopped server's port may take to come free.
 const PORT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -27,7 +29,8 @@ const PORT_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Serves the newest model of the engine and switches to a new one within a second of its publication. A query server of
-the same engine that has the port is stopped first. `/reload` reads engine.json again; it, `/stop` and what changes
+the same engine and home that has the port is stopped first, but not `arblast serve`. Without a model the command fails;
+with --without-model it begins and answers 503 until the first train. `/reload` reads engine.json again; it, `/stop` and what changes
 engines obey this machine only, or whoever shows the key of --server-key. Ends on SIGTERM or SIGINT after the last answer.
 
 Examples:
@@ -45,6 +48,9 @@ pub struct Args {
     /// Serve the model of this training run instead of the newest
     #[arg(long, value_name = "ID")]
     engine_instance_id: Option<String>,
+    /// Begin before the first train: queries are answered from then on
+    #[arg(long, conflicts_with = "engine_instance_id")]
+    without_model: bool,
     /// A history that takes longer is done without, and the answer marked as degraded
     #[arg(long, value_name = "MS")]
     history_timeout_ms: Option<u64>,
@@ -88,7 +94,7 @@ struct Feedback {
     #[arg(long, value_name = "PORT", default_value_t = 7070)]
     event_server_port: u16,
     /// The event server, instead of its host and port; https:// too
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["event_server_ip", "event_server_port"])]
     event_server_url: Option<String>,
     /// Access key for the event server
     #[arg(long, value_name = "KEY")]
@@ -122,26 +128,45 @@ struct Obsolete {
     admin_server_port: Option<String>,
 }
 
+impl Obsolete {
+    fn tell(&self, console: Console) {
+        let given = [
+            ("--batch", self.batch.is_some()),
+            ("--json-extractor", self.json_extractor.is_some()),
+            ("--uber-jar", self.uber_jar),
+            ("--admin-server-ip", self.admin_server_ip.is_some()),
+            ("--admin-server-port", self.admin_server_port.is_some()),
+        ];
+        for (name, _) in given.iter().filter(|(_, is_given)| *is_given) {
+            console.warn(LOGGER, format_args!("{name} has no meaning here and is ignored."));
+        }
+    }
+}
+
 pub fn run(args: Args, context: Context) -> Result<()> {
     let console = context.console;
     let settings = settings(&args, &context)?;
+    args.obsolete.tell(console);
     let (_log, metrics) = servers::observe(&settings);
     let storage = context.storage()?;
     let runtime = servers::runtime()?;
     let ended = runtime.block_on(async {
-        let own = args.of_queries(&settings, console)?;
-        let ingest = servers::ingest(&storage, &settings)?;
-        let server = query_server(own, args.engine_instance_id, &context, storage, ingest)?;
-        let port = Port { settings: &settings, console };
-        let front =
-            Front::new("queries", port.listen(server.serving().config()).await?, &settings, &metrics)?;
-        let url = front.url()?;
-        let ready = || {
-            console
-                .info(LOGGER, format_args!("Engine is deployed and running. Engine API is live at {url}."));
-            http::notify("READY=1");
+        let own = http::Settings {
+            identity: servers::identity("deploy", &context, &settings)?,
+            ..args.of_queries(&settings, console)?
         };
-        server.run(front, Router::new(), ready).await
+        let ingest = servers::ingest(&storage, &settings)?;
+        let source = Source { instance: args.engine_instance_id, may_be_absent: false };
+        let server = query_server(own, source, &context, storage, ingest)?;
+        if args.without_model {
+            open(&server, console)?;
+        } else {
+            server.open()?;
+        }
+        let port = Port { settings: &settings, console };
+        let front = Front::new("queries", port.listen(&server).await?, &settings, &metrics)?;
+        let url = front.url()?;
+        server.run(front, Router::new(), || http::notify("READY=1"), move || live(console, &url)).await
     });
     // What hangs in the store must not keep the process.
     runtime.shutdown_background();
@@ -193,10 +218,39 @@ pub(super) fn of_queries(settings: &Settings) -> http::Settings {
     }
 }
 
-/// A query server of the engine here, with its newest model or that of a training run. Within a runtime.
+/// What a query server serves: the engine file here.
+pub(super) struct Source {
+    /// With the model of this training run instead of the newest.
+    pub(super) instance: Option<String>,
+    /// Without a file it serves only the engines that are kept.
+    pub(super) may_be_absent: bool,
+}
+
+/// Says that queries are answered.
+pub(super) fn live(console: Console, url: &str) {
+    console.info(LOGGER, format_args!("Engine is deployed and running. Engine API is live at {url}."));
+}
+
+/// Opens the model; says so if there is none yet.
+pub(super) fn open(server: &QueryServer, console: Console) -> Result<()> {
+    match server.open() {
+        Err(failure) if failure.kind() == Kind::NotFound => {
+            console.info(
+                LOGGER,
+                format_args!(
+                    "The engine has no model yet: queries are answered after the first `arblast train`. ({failure})"
+                ),
+            );
+            Ok(())
+        }
+        opened => opened,
+    }
+}
+
+/// A query server of the engine here. Within a runtime.
 pub(super) fn query_server(
     own: http::Settings,
-    instance: Option<String>,
+    Source { instance, may_be_absent }: Source,
     context: &Context,
     storage: Storage,
     ingest: Arc<Ingest>,
@@ -204,10 +258,11 @@ pub(super) fn query_server(
     let engines = Engines::open(storage.clone(), ingest, context.home()?.join("engines"));
     let context = context.clone();
     let load = move || {
-        let engine = context.engine()?;
+        let engine = if may_be_absent { context.engine_if_any()? } else { Some(context.engine()?) };
+        let Some(engine) = engine else { return Ok(None) };
         let pinned = instance.as_deref().map(|id| generation_of(&storage, &engine, id)).transpose()?;
         let EngineFile { config, text, .. } = engine;
-        Ok(Serving::open(&storage, config, pinned)?.described_by(text))
+        Ok(Some(Deployable::new(config, text, pinned)))
     };
     QueryServer::new(Box::new(load), engines, own)
 }
@@ -216,6 +271,9 @@ impl Feedback {
     /// Where predictions go, if they are wanted.
     fn event_server(&self, console: Console) -> Result<Option<Target>> {
         if !self.feedback {
+            if self.event_server_url.is_some() {
+                console.warn(LOGGER, "--event-server-url is ignored: no --feedback is given.");
+            }
             return Ok(None);
         }
         let Some(key) = self.accesskey.as_deref().filter(|key| !key.is_empty()) else {
@@ -230,12 +288,20 @@ impl Feedback {
         if url.contains(['?', '#']) {
             return Err(Failure::invalid("--event-server-url: give it without parameters"));
         }
-        Target::parse(&format!("{url}/events.json?accessKey={}", escaped(key))).map(Some)
+        let option = if self.event_server_url.is_some() { "--event-server-url" } else { "--event-server-ip" };
+        let target = Target::parse(&format!("{url}/events.json?accessKey={}", escaped(key)));
+        target.map(Some).map_err(|failure| failure.of(option))
     }
 
     fn failure_log(&self) -> Result<Option<FailureLog>> {
         let prefix = self.log_prefix.clone();
-        self.log_url.as_deref().map(|url| Ok(FailureLog { target: Target::parse(url)?, prefix })).transpose()
+        self.log_url
+            .as_deref()
+            .map(|url| {
+                let target = Target::parse(url).map_err(|failure| failure.of("--log-url"))?;
+                Ok(FailureLog { target, prefix })
+            })
+            .transpose()
     }
 }
 
@@ -255,42 +321,54 @@ pub(super) struct Port<'a> {
 
 impl Port<'_> {
     /// Listens; first stops a query server of the same engine that has the port, and nothing else.
-    pub(super) async fn listen(&self, config: &EngineConfig) -> Result<tokio::net::TcpListener> {
+    pub(super) async fn listen(&self, server: &QueryServer) -> Result<tokio::net::TcpListener> {
         let address = self.settings.query_server;
-        let bind = || http::listen(address, self.settings.reuse_port);
-        let error = match bind() {
-            Ok(listener) => return Ok(listener),
-            Err(error) if error.kind() == ErrorKind::AddrInUse => error,
-            Err(error) => return Err(cannot_bind(address, &error)),
-        };
-        let own = Running { app: config.app_name.clone(), variant: config.variant.clone() };
         let running = undeploy::Server::like(self.settings)?;
-        match running.running() {
-            Some(found) if found == own => {}
-            Some(Running { app, variant }) => {
-                return Err(Failure::new(
-                    Kind::Unavailable,
-                    format!(
-                        "cannot listen on {address}: a query server of engine {variant} of app {app} runs there; stop it \
-                         with `arblast undeploy --port {}`, or give another --port",
-                        address.port()
-                    ),
-                ));
-            }
-            None => return Err(cannot_bind(address, &error)),
-        }
-        self.console.info(LOGGER, format_args!("Stopping the query server of this engine at {running}..."));
-        running.stop(self.settings.server_key.as_deref())?;
-        let asked = Instant::now();
+        let mut patience = Instant::now() + LOOK_TIMEOUT;
         loop {
-            match bind() {
-                Err(error) if error.kind() == ErrorKind::AddrInUse && asked.elapsed() < PORT_TIMEOUT => {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
+            let error = match http::listen(address, self.settings.reuse_port) {
+                Ok(listener) => return Ok(listener),
+                Err(error) => error,
+            };
+            if error.kind() != ErrorKind::AddrInUse || Instant::now() > patience {
+                return Err(cannot_bind(address, &error));
+            }
+            match running.running() {
+                Some(found) => {
+                    may_replace(&found, server, address)?;
+                    self.console.info(
+                        LOGGER,
+                        format_args!("Stopping the query server of this engine at {running}..."),
+                    );
+                    running.stop(&found, self.settings.server_key.as_deref())?;
+                    patience = Instant::now() + PORT_TIMEOUT;
                 }
-                bound => return bound.map_err(|error| cannot_bind(address, &error)),
+                // It may be about to end, or another to begin.
+                None => tokio::time::sleep(PAUSE).await,
             }
         }
     }
+}
+
+/// Only the same engine of the same home is replaced, and not what takes in events, too.
+fn may_replace(running: &Running, server: &QueryServer, address: SocketAddr) -> Result<()> {
+    let (port, own) = (address.port(), server.deployed());
+    let name = |name: &Option<String>| name.clone().unwrap_or_else(|| "-".to_owned());
+    let (app, variant) = (name(&running.app), name(&running.variant));
+    let is_same = own.is_some_and(|own| own.config.app_name == app && own.config.variant == variant);
+    let (what, option) = if running.takes_events() {
+        ("`arblast serve`, which takes in events, too, runs there".to_owned(), " --serve")
+    } else if !is_same {
+        (format!("a query server of engine {variant} of app {app} runs there"), "")
+    } else if running.home != server.settings().identity.home {
+        (format!("a query server of engine {variant} of app {app} of another home runs there"), "")
+    } else {
+        return Ok(());
+    };
+    let message = format!(
+        "cannot listen on {address}: {what}; stop it with `arblast undeploy --port {port}{option}`, or give another port"
+    );
+    Err(Failure::new(Kind::Unavailable, message))
 }
 
 pub(super) fn generation_of(storage: &Storage, engine: &EngineFile, id: &str) -> Result<u64> {

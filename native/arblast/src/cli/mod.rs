@@ -62,6 +62,9 @@ pub struct Cli {
     command: Command,
 }
 
+/// The engine file, unless another is named.
+const ENGINE_FILE: &str = "engine.json";
+
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
@@ -72,7 +75,7 @@ pub struct Global {
     #[arg(long, global = true, value_name = "DIR", default_value = ".")]
     engine_dir: PathBuf,
     /// Engine file, relative to the engine directory
-    #[arg(long, short = 'v', global = true, value_name = "FILE", default_value = "engine.json")]
+    #[arg(long, short = 'v', global = true, value_name = "FILE", default_value = ENGINE_FILE)]
     variant: PathBuf,
     /// Take members of a wrong type in engine.json as absent, as the originals did
     #[arg(long, global = true)]

@@ -1,12 +1,10 @@
 //! `arblast serve`
 
-use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
-use events::Kind;
 use stores::Storage;
 use tokio::sync::Notify;
 
@@ -17,14 +15,13 @@ use crate::observe::metrics::Metrics;
 use crate::settings::Settings;
 
 const LOGGER: &str = "Serve$";
-/// How often is looked for the first model.
-const INTERVAL: Duration = Duration::from_millis(500);
 
 /// Take in events and answer queries, in one process.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Both servers of a small site: events on port 7070, queries on port 8000; with --port both on one. As long as the engine has no
-model, events are taken in; queries are answered from the first `arblast train` on.
+model, its queries get 503; they are answered from the first train on. Without an engine.json only the engines that clients
+POST to /engines are served.
 
 Examples:
   arblast serve
@@ -53,8 +50,6 @@ pub struct Args {
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let settings = settings(args, context)?;
     let (_log, metrics) = servers::observe(&settings);
-    // A mistake in the engine file should be seen now, not after the first train.
-    context.engine()?;
     let storage = context.storage()?;
     let ingest = servers::ingest(&storage, &settings)?;
     let both = Both { context, settings: &settings, metrics: &metrics, storage, ingest };
@@ -101,102 +96,80 @@ struct Both<'a> {
 impl Both<'_> {
     /// Ends when the first of them ends, and the other has finished its requests.
     async fn on_two_ports(&self) -> Result<()> {
+        let queries = self.query_server()?;
+        let fronts = (self.front_for_queries(&queries).await?, self.front_for_events()?);
+        let urls = (fronts.0.url()?, fronts.1.url()?);
         let ended = Notify::new();
+        let (of_events, of_queries) = (AtomicBool::new(false), AtomicBool::new(false));
+        let ready = |own: &AtomicBool, other: &AtomicBool| {
+            own.store(true, Ordering::Relaxed);
+            if other.load(Ordering::Relaxed) {
+                http::notify("READY=1");
+            }
+        };
+        let events = self.event_server()?.run(fronts.1, ended.notified(), || {
+            self.takes_events(&urls.1);
+            ready(&of_events, &of_queries);
+        });
+        let (console, url) = (self.context.console, urls.0.clone());
         let queries = async {
-            let outcome = self.queries_from_the_first_model_on().await;
+            let ready = || {
+                self.context.console.info(LOGGER, format_args!("Query API is live at {}.", urls.0));
+                ready(&of_queries, &of_events);
+            };
+            let outcome =
+                queries.run(fronts.0, Router::new(), ready, move || deploy::live(console, &url)).await;
             ended.notify_one();
             outcome
         };
-        tokio::try_join!(self.events(ended.notified(), || http::notify("READY=1")), queries).map(|_| ())
+        tokio::try_join!(events, queries).map(|_| ())
     }
 
-    /// Events alone until there is a model, then both; in between the port is closed for a moment.
     async fn on_one_port(&self) -> Result<()> {
-        let mut first = self.query_server()?.map(Ok);
-        if first.is_none() {
-            let found = async { first = Some(self.first_model().await) };
-            self.events(found, || http::notify("READY=1")).await?;
-        }
-        let Some(server) = first.transpose()? else { return Ok(()) };
+        let queries = self.query_server()?;
         let events = Arc::new(self.event_server()?);
-        let mut front = self.front_for_queries(&server).await?;
+        let mut front = self.front_for_queries(&queries).await?;
         events.equip(&mut front);
         let url = front.url()?;
         let ready = || {
-            self.say(eventserver::LOGGER, format_args!("Event API is live at {url}."));
-            self.live(&url);
+            self.takes_events(&url);
+            http::notify("READY=1");
         };
-        server.run(front, events.routes(), ready).await
+        let (console, live) = (self.context.console, url.clone());
+        queries.run(front, events.routes(), ready, move || deploy::live(console, &live)).await
     }
 
-    async fn events(&self, ended: impl Future<Output = ()> + Send, ready: impl FnOnce()) -> Result<()> {
-        let server = self.event_server()?;
-        let listener = servers::listen_for_events(self.settings)?;
-        let front = Front::new("events", listener, self.settings, self.metrics)?;
-        let url = front.url()?;
-        let told = || {
-            self.say(eventserver::LOGGER, format_args!("Event API is live at {url}."));
-            ready();
+    fn query_server(&self) -> Result<QueryServer> {
+        let own = http::Settings {
+            identity: servers::identity("serve", self.context, self.settings)?,
+            ..deploy::of_queries(self.settings)
         };
-        server.run(front, ended, told).await
+        let (storage, ingest) = (self.storage.clone(), Arc::clone(&self.ingest));
+        let source = deploy::Source { instance: None, may_be_absent: true };
+        let server = deploy::query_server(own, source, self.context, storage, ingest)?;
+        if server.deployed().is_none() {
+            let path = self.context.engine_path();
+            let what = format!("There is no {}: only engines that are kept answer.", path.display());
+            self.context.console.info(LOGGER, what);
+        }
+        deploy::open(&server, self.context.console)?;
+        Ok(server)
     }
 
     fn event_server(&self) -> Result<EventServer> {
         servers::event_server(&self.storage, Arc::clone(&self.ingest), self.settings)
     }
 
-    async fn queries_from_the_first_model_on(&self) -> Result<()> {
-        let server = tokio::select! {
-            server = self.first_model() => server?,
-            () = http::termination()? => return Ok(()),
-        };
-        let front = self.front_for_queries(&server).await?;
-        let url = front.url()?;
-        server.run(front, Router::new(), || self.live(&url)).await
-    }
-
     async fn front_for_queries(&self, server: &QueryServer) -> Result<Front> {
         let port = deploy::Port { settings: self.settings, console: self.context.console };
-        Front::new("queries", port.listen(server.serving().config()).await?, self.settings, self.metrics)
+        Front::new("queries", port.listen(server).await?, self.settings, self.metrics)
     }
 
-    /// Waits until the engine has a model.
-    async fn first_model(&self) -> Result<QueryServer> {
-        let mut told = false;
-        loop {
-            if let Some(server) = self.query_server()? {
-                return Ok(server);
-            }
-            if !told {
-                self.say(
-                    LOGGER,
-                    "The engine has no model yet: queries are answered after the first `arblast train`.",
-                );
-                told = true;
-            }
-            tokio::time::sleep(INTERVAL).await;
-        }
+    fn front_for_events(&self) -> Result<Front> {
+        Front::new("events", servers::listen_for_events(self.settings)?, self.settings, self.metrics)
     }
 
-    /// `None` if the engine has no model, or its app is not there yet.
-    fn query_server(&self) -> Result<Option<QueryServer>> {
-        let own = deploy::of_queries(self.settings);
-        let (storage, ingest) = (self.storage.clone(), Arc::clone(&self.ingest));
-        match deploy::query_server(own, None, self.context, storage, ingest) {
-            Ok(server) => Ok(Some(server)),
-            Err(failure) if failure.kind() == Kind::NotFound => Ok(None),
-            Err(failure) => Err(failure),
-        }
-    }
-
-    fn live(&self, url: &str) {
-        self.say(
-            deploy::LOGGER,
-            format_args!("Engine is deployed and running. Engine API is live at {url}."),
-        );
-    }
-
-    fn say(&self, logger: &str, text: impl std::fmt::Display) {
-        self.context.console.info(logger, text);
+    fn takes_events(&self, url: &str) {
+        self.context.console.info(eventserver::LOGGER, format_args!("Event API is live at {url}."));
     }
 }

@@ -1,13 +1,16 @@
 //! What the commands that start servers have in common: log, metrics, runtime, ports.
 
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
 use events::Kind;
+use sha2::{Digest, Sha256};
 use stores::Storage;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
+use super::Context;
 use crate::failure::{Failure, Result};
 use crate::http::{self, EventServer, Ingest};
 use crate::observe::log::Log;
@@ -29,6 +32,22 @@ pub fn runtime() -> Result<Runtime> {
         .enable_all()
         .build()
         .map_err(|error| Failure::io("cannot start threads", &error))
+}
+
+/// What other commands know a query server by that `command` starts.
+pub fn identity(command: &'static str, context: &Context, settings: &Settings) -> Result<http::Identity> {
+    let home = context.home()?;
+    let failed = |error| Failure::io(format_args!("cannot look at {}", home.display()), &error);
+    let path = home.canonicalize().map_err(failed)?;
+    let metadata = path.metadata().map_err(failed)?;
+    // Everybody may read it, and nobody needs to know the path.
+    let place = format!("{} {} {}", path.display(), metadata.dev(), metadata.ino());
+    let home = Sha256::digest(place).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let process = getrandom::u64()
+        .map_err(|error| Failure::new(Kind::Unavailable, format!("no random bytes: {error}")))?;
+    let limits = &settings.limits;
+    let stop_seconds_max = (limits.stop_delay + limits.drain_time_max).as_secs();
+    Ok(http::Identity { command, home, process: format!("{process:016x}"), stop_seconds_max })
 }
 
 /// What makes events durable: one for all servers of the process, so that they share commits and a limit.

@@ -8,37 +8,42 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use events::{Kind, json};
+use events::{Json, Kind, json};
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, StreamOwned};
 
-use super::Context;
+use super::{Context, config};
 use crate::failure::{Failure, Result};
 use crate::http::trust;
 use crate::settings::Settings;
 
 const LOGGER: &str = "Engine$";
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// A server that drains its requests may take this long to free the port.
-const STOP_TIMEOUT: Duration = Duration::from_secs(15);
+/// Beyond what the server says that it needs.
+const GRACE: Duration = Duration::from_secs(5);
+/// Where several servers share a port, each connection goes to any of them: so many answers of others show that one is gone.
+const LOOKS: u32 = 24;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Stop a query server.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Only a query server of Arblast is stopped, never another program that has the port.
+Only a query server of Arblast is stopped, never another program that has the port; and `arblast serve`, which takes in
+events, too, only with --serve. Waits until the server has given up the port, as long as it said that this takes.
 
 Examples:
   arblast undeploy --port 8001
   arblast undeploy --certificate /etc/arblast/cert.pem
-  arblast undeploy --https --host recommend.example.com")]
+  arblast undeploy --https --host recommend.example.com
+  arblast undeploy --serve")]
 pub struct Args {
-    /// Address of the server
-    #[arg(long, default_value = "0.0.0.0")]
-    ip: IpAddr,
-    /// Port of the server
-    #[arg(long, default_value_t = 8000)]
-    port: u16,
-    /// Key of the server, if it was started with one [default: $ARBLAST_SERVER_KEY]
+    /// Address of the server [default: the setting queryServerIp, which is 0.0.0.0]
+    #[arg(long)]
+    ip: Option<IpAddr>,
+    /// Port of the server [default: the setting queryServerPort, which is 8000]
+    #[arg(long)]
+    port: Option<u16>,
+    /// Key of the server, if it was started with one [default: the setting serverKey]
     #[arg(long, value_name = "KEY")]
     server_key: Option<String>,
     /// The server speaks HTTPS, with a certificate of an authority that this machine trusts, or $SSL_CERT_FILE
@@ -50,31 +55,48 @@ pub struct Args {
     /// Name in the certificate of the server [default: its address; its own certificate needs none]
     #[arg(long, value_name = "NAME")]
     host: Option<String>,
+    /// Stop it also if it is `arblast serve`: then no events are taken in either
+    #[arg(long)]
+    serve: bool,
+    #[command(flatten)]
+    options: config::Options,
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<()> {
-    let server = args.server()?;
+    let own = [
+        ("queryServerIp", args.ip.map(|ip| ip.to_string()), "--ip"),
+        ("queryServerPort", args.port.map(|port| port.to_string()), "--port"),
+        ("serverKey", args.server_key.clone(), "--server-key"),
+    ];
+    let settings = config::settings_of_others(context, &args.options, &own)?;
+    let server = args.server(&settings)?;
     context.console.info(LOGGER, format_args!("Looking for a query server at {server}..."));
     if let Err(error) = server.request("GET", "/", None) {
         return Err(server.unreachable(&error));
     }
-    if server.running().is_none() {
+    let Some(running) = server.running() else {
         return Err(Failure::invalid(format!(
             "Another program is at {server}; it is not stopped. Give the right --ip and --port."
         )));
+    };
+    if running.takes_events() && !args.serve {
+        return Err(Failure::invalid(format!(
+            "At {server} runs `arblast serve`, which takes in events, too; --serve stops it all."
+        )));
     }
-    server.stop(server_key(args.server_key.clone()).as_deref())?;
+    server.stop(&running, settings.server_key.as_deref())?;
     context.console.info(LOGGER, format_args!("Undeployed {server}."));
     Ok(())
 }
 
 impl Args {
-    fn server(&self) -> Result<Server> {
-        let address = SocketAddr::new(self.ip, self.port);
+    /// The server of the settings, which speaks HTTPS if these or the options say so.
+    fn server(&self, settings: &Settings) -> Result<Server> {
+        let address = settings.query_server;
         let config = match &self.certificate {
             Some(path) => trust::only("--certificate", path)?,
             None if self.https => trust::authorities()?,
-            None => return Ok(Server { address, tls: None }),
+            None => return Server::like(settings),
         };
         let Some(host) = &self.host else { return Ok(Server::secure(address, config)) };
         let name = ServerName::try_from(host.clone())
@@ -83,16 +105,22 @@ impl Args {
     }
 }
 
-/// The key of query servers: as given, else from the environment.
-pub(super) fn server_key(given: Option<String>) -> Option<String> {
-    given.or_else(|| std::env::var("ARBLAST_SERVER_KEY").ok()).filter(|key| !key.is_empty())
+/// A query server of Arblast that answers, as it introduces itself.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) app: Option<String>,
+    pub(super) variant: Option<String>,
+    /// Of the data that it answers from.
+    pub(super) home: String,
+    command: String,
+    process: String,
 }
 
-/// Which engine a query server answers for.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Running {
-    pub(super) app: String,
-    pub(super) variant: String,
+impl Running {
+    /// Is it `arblast serve`?
+    pub(super) fn takes_events(&self) -> bool {
+        self.command == "serve"
+    }
 }
 
 /// What may be a query server.
@@ -140,24 +168,60 @@ impl Server {
         let status = json::parse(body.as_bytes()).ok()?;
         let text = |name: &str| status.get(name).and_then(|value| value.as_str()).map(str::to_owned);
         (text("server")? == "arblast query server").then_some(())?;
-        Some(Running { app: text("app")?, variant: text("variant")? })
+        // A version before these members is no server of this home.
+        let known = |name: &str| text(name).unwrap_or_default();
+        Some(Running {
+            app: text("app"),
+            variant: text("variant"),
+            home: known("home"),
+            command: known("command"),
+            process: known("process"),
+        })
     }
 
-    /// Stops the query server there, and waits until it has given up the port.
-    pub(super) fn stop(&self, key: Option<&str>) -> Result<()> {
-        let (status, body) = self
-            .request("POST", "/stop", key)
-            .map_err(|error| Failure::io(format_args!("cannot stop {self}"), &error))?;
+    /// Stops a query server there, and waits until it has given up the port. `running`: the one that was met there; it may
+    /// have ended meanwhile.
+    pub(super) fn stop(&self, running: &Running, key: Option<&str>) -> Result<()> {
+        let (status, body) = match self.request("POST", "/stop", key) {
+            Ok(answer) => answer,
+            Err(_) if self.running().is_none_or(|found| found.process != running.process) => return Ok(()),
+            Err(error) => return Err(Failure::io(format_args!("cannot stop {self}"), &error)),
+        };
+        let said = json::parse(body.as_bytes()).unwrap_or_default();
+        let text = |name: &str| said.get(name).and_then(|value| value.as_str());
         if status != 200 {
-            return Err(Failure::invalid(format!("The server at {self} refuses to stop: {body}")));
+            let why = text("message").unwrap_or(&body);
+            let what_to_do = if status == 401 {
+                "; give its key with --server-key or the setting serverKey ($ARBLAST_SERVER_KEY)"
+            } else {
+                ""
+            };
+            return Err(Failure::invalid(format!("The server at {self} refuses to stop: {why}{what_to_do}")));
         }
-        let asked = Instant::now();
-        while TcpStream::connect_timeout(&reachable(self.address), TIMEOUT).is_ok() {
-            if asked.elapsed() > STOP_TIMEOUT {
-                let message = format!("The server at {self} still runs; try again.");
+        let seconds = said.get("stopSecondsMax").and_then(json_seconds).unwrap_or_default();
+        let patience = Duration::from_secs(seconds).saturating_add(GRACE);
+        // Of several that share the port, another may have heard it than the one that was met.
+        self.wait_for_end(text("process").unwrap_or(&running.process), patience)
+    }
+
+    fn wait_for_end(&self, process: &str, patience: Duration) -> Result<()> {
+        let (asked, mut others) = (Instant::now(), 0);
+        while others < LOOKS {
+            match TcpStream::connect_timeout(&reachable(self.address), TIMEOUT) {
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => return Ok(()),
+                _ => {}
+            }
+            match self.running() {
+                Some(found) if found.process == process => others = 0,
+                Some(_) => others += 1,
+                None => {}
+            }
+            if asked.elapsed() > patience {
+                let seconds = patience.as_secs();
+                let message = format!("The server at {self} still runs after {seconds} s; try again.");
                 return Err(Failure::new(Kind::Unavailable, message));
             }
-            sleep(Duration::from_millis(50));
+            sleep(PAUSE);
         }
         Ok(())
     }
@@ -177,6 +241,10 @@ impl Server {
         let session = ClientConnection::new(Arc::clone(config), name.clone()).map_err(io::Error::other)?;
         exchange(StreamOwned::new(session, stream), &request)
     }
+}
+
+fn json_seconds(value: &Json) -> Option<u64> {
+    value.as_i64().and_then(|seconds| u64::try_from(seconds).ok())
 }
 
 fn exchange(mut stream: impl Read + Write, request: &str) -> io::Result<(u16, String)> {

@@ -21,7 +21,7 @@ pub use engines::Engines;
 pub use front::{Front, listen, notify, serve};
 pub use ingest::Ingest;
 pub use outbox::Target;
-pub use queries::{FailureLog, Limits, QueryServer, Settings};
+pub use queries::{FailureLog, Identity, Limits, QueryServer, Settings};
 
 use crate::failure::{Failure, Result};
 

@@ -4,15 +4,19 @@ mod connection;
 mod target;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc};
+use tokio::time::{sleep, timeout};
 
 use connection::Connection;
 pub use target::Target;
 
 /// Posts that wait; more are dropped and counted.
 const QUEUE_MAX: usize = 4096;
+/// How often is looked if all are sent, at the end.
+const FLUSH_LOOK: Duration = Duration::from_millis(10);
 /// Posts on their way at the same time.
 const CONNECTIONS: usize = 16;
 
@@ -29,6 +33,7 @@ pub struct Counts {
 
 #[derive(Default)]
 struct Counters {
+    taken: AtomicU64,
     sent: AtomicU64,
     failed: AtomicU64,
     dropped: AtomicU64,
@@ -37,7 +42,9 @@ struct Counters {
 /// Where posts go in.
 pub struct Outbox {
     queue: mpsc::Sender<String>,
+    target: Arc<Target>,
     counters: Arc<Counters>,
+    is_dropping: AtomicBool,
 }
 
 impl Outbox {
@@ -49,20 +56,52 @@ impl Outbox {
         for _ in 0..CONNECTIONS {
             tokio::spawn(send(Arc::clone(&waiting), Arc::clone(&target), Arc::clone(&counters)));
         }
-        Self { queue, counters }
+        Self { queue, target, counters, is_dropping: AtomicBool::new(false) }
     }
 
     /// Takes a JSON text to be posted. Never waits.
     pub fn post(&self, json: String) {
-        if self.queue.try_send(json).is_err() {
-            self.counters.dropped.fetch_add(1, Ordering::Relaxed);
+        if self.queue.try_send(json).is_ok() {
+            self.counters.taken.fetch_add(1, Ordering::Relaxed);
+            if self.queue.capacity() > QUEUE_MAX / 2 {
+                self.is_dropping.store(false, Ordering::Relaxed);
+            }
+            return;
+        }
+        let dropped = self.counters.dropped.fetch_add(1, Ordering::Relaxed) + 1;
+        // Once until half of the queue is free again.
+        if !self.is_dropping.swap(true, Ordering::Relaxed) {
+            let target = &self.target;
+            eprintln!(
+                "[WARN] [Outbox$] {target}: {QUEUE_MAX} posts wait, more are dropped ({dropped} dropped so far)"
+            );
+        }
+    }
+
+    /// Waits until what was taken is sent, no longer than `patience`; tells what is lost then.
+    pub async fn flush(&self, patience: Duration) {
+        let waiting = || {
+            let counts = self.counts();
+            self.counters.taken.load(Ordering::Relaxed).saturating_sub(counts.sent + counts.failed)
+        };
+        let flushed = async {
+            while waiting() > 0 {
+                sleep(FLUSH_LOOK).await;
+            }
+        };
+        if timeout(patience, flushed).await.is_err() {
+            eprintln!(
+                "[WARN] [Outbox$] {}: {} posts are lost, as the server ends (drainSecondsMax)",
+                self.target,
+                waiting()
+            );
         }
     }
 
     /// What became of the posts so far.
     pub fn counts(&self) -> Counts {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let Counters { sent, failed, dropped } = &*self.counters;
+        let Counters { sent, failed, dropped, .. } = &*self.counters;
         Counts { sent: of(sent), failed: of(failed), dropped: of(dropped) }
     }
 }

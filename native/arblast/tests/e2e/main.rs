@@ -23,6 +23,7 @@ mod handmade;
 mod hostile;
 mod import;
 mod items_live;
+mod lifecycle;
 mod openapi;
 mod operation;
 mod operation_config;

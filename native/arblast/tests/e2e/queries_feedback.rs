@@ -47,7 +47,7 @@ fn listener(secure: bool) -> (u16, Posts) {
     (port, told)
 }
 
-fn answer(stream: impl Read + Write, tell: &std::sync::mpsc::Sender<(String, String)>) {
+pub fn answer(stream: impl Read + Write, tell: &std::sync::mpsc::Sender<(String, String)>) {
     let mut stream = BufReader::new(stream);
     loop {
         let (mut head, mut length) = (String::new(), 0);
@@ -121,6 +121,15 @@ fn each_prediction_becomes_an_event() {
         assert!(events::Event::from_json(&event, now).is_ok(), "{event}");
         let (answer, event) = predicted(&server, &posts, r#"{"user":"otto"}"#);
         assert!(answer.get("prId").is_none() && event.get("prId").is_none(), "{answer} {event}");
+        // In the form of Harness, too.
+        let harness =
+            send(server.port, "POST", "/engines/shop/queries", r#"{"user":"otto","withPrId":true}"#);
+        let event = json::parse(posts.recv_timeout(PATIENCE).unwrap().1.as_bytes()).unwrap();
+        assert_eq!(text(&event, "entityId"), text(&harness.json(), "prId"), "{harness:?}");
+        assert!(
+            at(&harness.json(), "result").as_array().is_some_and(|result| !result.is_empty()),
+            "{harness:?}"
+        );
         // A query that fails is no prediction.
         assert_eq!(send(server.port, "POST", "/queries.json", "[]").status, 400);
         let (_, event) = predicted(&server, &posts, r#"{"user":"maya"}"#);
@@ -142,6 +151,9 @@ fn failures_are_posted_and_an_absent_event_server_harms_nobody() {
     assert_eq!(text(&entry, "engineInstance.engineVariant"), "shop");
     let message = text(&entry, "message");
     assert!(message.starts_with("Query:\n{\"num\":\"many\"}\n\n400") && message.contains("num"), "{message}");
+    assert_eq!(send(server.port, "POST", "/engines/shop/queries", r#"{"num":"few"}"#).status, 400);
+    let (_, body) = posts.recv_timeout(PATIENCE).unwrap();
+    assert!(body.contains("few"), "{body}");
     for _ in 0..50 {
         let answer = send(server.port, "POST", "/queries.json", "{}");
         assert_eq!((answer.status, text(&answer.json(), "prId").len()), (200, 64));
@@ -153,7 +165,7 @@ fn failures_are_posted_and_an_absent_event_server_harms_nobody() {
                 format!(r#"arblast_feedback_posts_total{{kind="{kind}",outcome="{outcome}"}} {count}"#);
             metrics.lines().any(|found| found == line)
         };
-        let sent = counts("failure", "sent", 1) && counts("failure", "failed", 0);
+        let sent = counts("failure", "sent", 2) && counts("failure", "failed", 0);
         let lost = counts("prediction", "failed", 50) && counts("prediction", "sent", 0);
         (sent && lost && counts("prediction", "dropped", 0)).then_some(())
     });

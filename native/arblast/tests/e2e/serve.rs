@@ -9,29 +9,32 @@ use crate::events_client::{AS_JSON, exchange};
 use crate::program::{Program, http, own_port};
 use crate::queries_client::until;
 
-struct Both {
-    child: Child,
+pub struct Both {
+    pub child: Child,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Both {
-    fn start(program: &Program, options: &[&str]) -> Self {
-        let mut child = program.start(&[&["serve", "--ip", "127.0.0.1"], options].concat());
+    pub fn start(program: &Program, options: &[&str]) -> Self {
+        Self::of(program.start(&[&["serve", "--ip", "127.0.0.1"], options].concat()))
+    }
+
+    pub fn of(mut child: Child) -> Self {
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, lines }
     }
 
     /// The port in the next line with these words.
-    fn says(&mut self, words: &str) -> String {
+    pub fn says(&mut self, words: &str) -> String {
         let line = self.lines.by_ref().map_while(Result::ok).find(|line| line.contains(words));
         line.unwrap_or_else(|| panic!("the server ended without: {words}"))
     }
 
-    fn port(&mut self, words: &str) -> u16 {
+    pub fn port(&mut self, words: &str) -> u16 {
         self.says(words).trim_end_matches('.').rsplit(':').next().unwrap().parse().unwrap()
     }
 
-    fn ended(&mut self) -> Option<i32> {
+    pub fn ended(&mut self) -> Option<i32> {
         until("both servers end", || self.child.try_wait().unwrap()).code()
     }
 }
@@ -51,7 +54,7 @@ fn post(port: u16, path: &str, body: &str) -> (u16, String) {
 const EVENT: &str =
     r#"{"event":"view","entityType":"user","entityId":"new","targetEntityType":"item","targetEntityId":"i"}"#;
 
-fn shop() -> Program {
+pub fn shop() -> Program {
     let program = Program::new();
     program.ok(&["sample", "."]);
     program.ok(&["app", "new", "shop", "--access-key", "key"]);
@@ -63,11 +66,12 @@ fn shop() -> Program {
 fn events_are_taken_in_before_there_is_a_model_and_queries_answered_after_the_first_train() {
     let program = shop();
     let mut both = Both::start(&program, &["--event-port", "0", "--query-port", "0"]);
-    let events = both.port("Event API is live at");
     both.says("no model yet");
+    let (events, early) = (both.port("Event API is live at"), both.port("Query API is live at"));
     assert_eq!(post(events, "/events.json?accessKey=key", EVENT).0, 201);
     program.ok(&["train"]);
     let queries = both.port("Engine API is live at");
+    assert_eq!(queries, early);
     let (status, answer) = http(queries, "POST", "/queries.json", r#"{"user":"maya"}"#).unwrap();
     assert!(status == 200 && answer.contains("\"item\""), "{answer}");
     let (_, metrics) = http(queries, "GET", "/metrics", "").unwrap();

@@ -12,25 +12,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use engine::{EngineConfig, Leniency};
-use stores::Storage;
-
+use crate::deployable::Deployable;
 use crate::failure::{Failure, Result};
-use crate::models;
-use crate::serving::Serving;
+use engine::{EngineConfig, Leniency};
 
 /// How often the files are looked at, at most.
 const LOOK: Duration = Duration::from_secs(1);
 const ENGINE_ID_BYTES_MAX: usize = 64;
 
-/// An engine that is kept.
-pub struct Kept {
-    /// What it does.
-    pub config: EngineConfig,
-    /// Its file.
-    pub text: String,
-    /// Answers, once it has a model.
-    serving: RwLock<Option<Arc<Serving>>>,
+/// An engine that is kept, and the file that it was read from.
+#[derive(Clone)]
+struct Kept {
+    engine: Arc<Deployable>,
     stamp: Option<Stamp>,
 }
 
@@ -40,36 +33,7 @@ type Stamp = (SystemTime, u64);
 impl Kept {
     fn new(text: String, stamp: Option<Stamp>) -> Result<Self> {
         let config = parsed(&text)?;
-        Ok(Self { config, text, serving: RwLock::new(None), stamp })
-    }
-
-    /// What answers; opens the model if need be.
-    ///
-    /// # Errors
-    /// It has no model yet, or that cannot serve.
-    pub fn serving(&self, storage: &Storage) -> Result<Arc<Serving>> {
-        if let Some(serving) = self.opened() {
-            return Ok(serving);
-        }
-        // One opens, the others wait for that.
-        let mut held = self.serving.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(serving) = &*held {
-            return Ok(Arc::clone(serving));
-        }
-        let EngineConfig { app_name, variant, .. } = &self.config;
-        if models::of(storage, app_name, variant).current()?.is_none() {
-            // Whoever asks here may not have a shell there.
-            let message =
-                format!("engine {variant} has no model yet; POST /engines/{variant}/jobs trains it");
-            return Err(Failure::not_found(message));
-        }
-        let opened = Serving::open(storage, self.config.clone(), None)?.described_by(self.text.clone());
-        Ok(Arc::clone(held.insert(Arc::new(opened))))
-    }
-
-    /// What answers, if its model is open.
-    pub fn opened(&self) -> Option<Arc<Serving>> {
-        self.serving.read().unwrap_or_else(PoisonError::into_inner).clone()
+        Ok(Self { engine: Arc::new(Deployable::new(config, text, None)), stamp })
     }
 }
 
@@ -89,7 +53,7 @@ fn parsed(text: &str) -> Result<EngineConfig> {
 /// Engines by their id.
 pub struct Catalogue {
     directory: PathBuf,
-    engines: RwLock<BTreeMap<String, Arc<Kept>>>,
+    engines: RwLock<BTreeMap<String, Kept>>,
     looked: Mutex<Option<Instant>>,
     /// Held while files change.
     changing: Mutex<()>,
@@ -109,13 +73,15 @@ impl Catalogue {
     }
 
     /// The engine of this id.
-    pub fn get(&self, id: &str) -> Option<Arc<Kept>> {
-        self.engines.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    pub fn get(&self, id: &str) -> Option<Arc<Deployable>> {
+        let engines = self.engines.read().unwrap_or_else(PoisonError::into_inner);
+        engines.get(id).map(|kept| Arc::clone(&kept.engine))
     }
 
     /// All engines, by id.
-    pub fn all(&self) -> Vec<Arc<Kept>> {
-        self.engines.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    pub fn all(&self) -> Vec<Arc<Deployable>> {
+        let engines = self.engines.read().unwrap_or_else(PoisonError::into_inner);
+        engines.values().map(|kept| Arc::clone(&kept.engine)).collect()
     }
 
     /// Checks and keeps an engine. `expected`: the id it must have and must be kept under; `None`: it must be new, and not
@@ -127,9 +93,9 @@ impl Catalogue {
         &self,
         text: &str,
         expected: Option<&str>,
-        taken: &str,
+        taken: Option<&str>,
         prepare: impl FnOnce(&EngineConfig) -> Result<()>,
-    ) -> Result<Option<Arc<Kept>>> {
+    ) -> Result<Option<Arc<Deployable>>> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let config = parsed(text)?;
         let id = config.variant.clone();
@@ -137,7 +103,7 @@ impl Catalogue {
             return Err(Failure::invalid(format!("the engine file is of engine {id}, not {expected}")));
         }
         self.look();
-        if (id == taken || self.get(&id).is_some()) != expected.is_some() {
+        if (Some(id.as_str()) == taken || self.get(&id).is_some()) != expected.is_some() {
             return Ok(None);
         }
         prepare(&config)?;
@@ -187,8 +153,7 @@ impl Catalogue {
                 None => fs::read_to_string(&path)
                     .ok()
                     .and_then(|text| Kept::new(text, stamp).ok())
-                    .filter(|kept| kept.config.variant == id)
-                    .map(Arc::new)
+                    .filter(|kept| kept.engine.config.variant == id)
                     .or(old),
             };
             if let Some(kept) = kept {
@@ -283,16 +248,19 @@ mod tests {
         let one = Catalogue::open(home.path().join("engines"));
         let prepared = |_: &EngineConfig| Ok(());
         let unprepared = |_: &EngineConfig| Err(Failure::invalid("no app"));
-        assert!(one.put(&engine(3), None, "d", unprepared).is_err() && one.get("e").is_none());
-        assert!(one.put(&engine(3), Some("e"), "d", prepared).unwrap().is_none(), "there is none to replace");
-        assert_eq!(one.put(&engine(3), None, "d", prepared).unwrap().unwrap().config.num, 3);
-        assert!(one.put(&engine(4), None, "d", prepared).unwrap().is_none(), "it is there");
-        assert!(one.put(&engine(4), None, "e", prepared).unwrap().is_none(), "it is deployed");
-        assert!(one.put(&engine(4), Some("f"), "d", prepared).is_err());
-        assert!(one.put("{}", None, "d", prepared).is_err());
+        assert!(one.put(&engine(3), None, Some("d"), unprepared).is_err() && one.get("e").is_none());
+        assert!(
+            one.put(&engine(3), Some("e"), Some("d"), prepared).unwrap().is_none(),
+            "there is none to replace"
+        );
+        assert_eq!(one.put(&engine(3), None, Some("d"), prepared).unwrap().unwrap().config.num, 3);
+        assert!(one.put(&engine(4), None, Some("d"), prepared).unwrap().is_none(), "it is there");
+        assert!(one.put(&engine(4), None, Some("e"), prepared).unwrap().is_none(), "it is deployed");
+        assert!(one.put(&engine(4), Some("f"), Some("d"), prepared).is_err());
+        assert!(one.put("{}", None, Some("d"), prepared).is_err());
         let other = Catalogue::open(home.path().join("engines"));
         assert_eq!(other.get("e").unwrap().config.num, 3);
-        assert_eq!(one.put(&engine(44), Some("e"), "d", prepared).unwrap().unwrap().config.num, 44);
+        assert_eq!(one.put(&engine(44), Some("e"), Some("d"), prepared).unwrap().unwrap().config.num, 44);
         other.look();
         assert_eq!(other.get("e").unwrap().config.num, 44);
         fs::write(home.path().join("engines/e.json"), "{").unwrap();

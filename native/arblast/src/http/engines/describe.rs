@@ -11,15 +11,12 @@ use crate::{jobs, models};
 /// Id, app, where it stands.
 pub(super) fn in_short(engine: &Engine, storage: &Storage) -> Result<Object> {
     let config = engine.config();
-    let source = match engine {
-        Engine::Deployed(_) => "deployed",
-        Engine::Kept(_) => "kept",
-    };
-    let generation = match engine.opened() {
+    let source = if engine.is_deployed { "deployed" } else { "kept" };
+    let generation = match engine.is.opened() {
         Some(serving) => Some(serving.current().number),
         None => models::of(storage, &config.app_name, &config.variant).current()?,
     };
-    let runs = jobs::runs(storage, &config.app_name, &config.variant)?;
+    let runs = engine.is.runs(storage)?;
     let is_training = runs.iter().any(|run| run.status == events::InstanceStatus::Init);
     let status = match (is_training, generation) {
         (true, _) => "training",
@@ -37,9 +34,8 @@ pub(super) fn in_short(engine: &Engine, storage: &Storage) -> Result<Object> {
 
 /// The same with the model that answers, the last train and the engine file, without its secrets.
 pub(super) fn in_full(engine: &Engine, storage: &Storage) -> Result<Object> {
-    let config = engine.config();
     let mut described = in_short(engine, storage)?;
-    if let Ok(serving) = engine.serving(storage) {
+    if let Ok(serving) = engine.is.serving(storage) {
         let generation = serving.current();
         let counts = generation.model.counts();
         let model = Object::new()
@@ -50,10 +46,10 @@ pub(super) fn in_full(engine: &Engine, storage: &Storage) -> Result<Object> {
             .with("correlators", counts.correlators);
         described.push("model", model);
     }
-    if let Some(run) = jobs::runs(storage, &config.app_name, &config.variant)?.first() {
+    if let Some(run) = engine.is.runs(storage)?.first() {
         described.push("lastJob", jobs::job(run));
     }
-    let text = engine::redacted(engine.text().as_bytes()).map_err(engine::Error::from)?;
+    let text = engine::redacted(engine.is.text.as_bytes()).map_err(engine::Error::from)?;
     described.push("config", events::json::parse(text.as_bytes()).unwrap_or_default());
     Ok(described)
 }

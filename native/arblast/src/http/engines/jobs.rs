@@ -46,7 +46,7 @@ fn order(engine: &Engine, body: &[u8]) -> Result<Order> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let mut order = Order {
         config: engine.config().clone(),
-        config_text: engine.text().to_owned(),
+        config_text: engine.is.text.clone(),
         batch: String::new(),
         threads: processors.saturating_sub(1).max(1),
         force: false,
@@ -120,11 +120,7 @@ pub(super) async fn cancel(
 
 async fn runs(server: Arc<QueryServer>, id: &str) -> std::result::Result<Vec<EngineInstance>, Refused> {
     let engine = server.engine(id)?;
-    let runs = blocking(move || {
-        let config = engine.config();
-        jobs::runs(server.storage(), &config.app_name, &config.variant)
-    });
-    Ok(runs.await?)
+    Ok(blocking(move || engine.is.runs(server.storage())).await?)
 }
 
 async fn find(server: Arc<QueryServer>, id: &str, job: &str) -> std::result::Result<EngineInstance, Refused> {

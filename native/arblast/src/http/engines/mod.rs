@@ -6,6 +6,7 @@ mod events;
 mod jobs;
 mod mirror;
 mod queries;
+mod system;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,10 +26,10 @@ use stores::Storage;
 use super::queries::{QueryServer, blocking, read};
 use super::refused::Refused;
 use super::{Ingest, reply};
+use crate::deployable::Deployable;
 use crate::failure::{Failure, Result};
 use crate::jobs::Background;
-use crate::serving::Serving;
-use catalogue::{Catalogue, Kept};
+use catalogue::Catalogue;
 
 const ENGINE_BYTES_MAX: usize = 1 << 20;
 
@@ -51,6 +52,11 @@ impl Engines {
         self.catalogue.refresh();
     }
 
+    /// Where their events and models are.
+    pub fn storage(&self) -> &Storage {
+        &self.storage
+    }
+
     /// What makes their events durable.
     pub fn ingest(&self) -> &Arc<Ingest> {
         &self.ingest
@@ -62,41 +68,20 @@ impl Engines {
     }
 }
 
-/// An engine by its id: the deployed one, or one that is kept.
-enum Engine {
-    Deployed(Arc<Serving>),
-    Kept(Arc<Kept>),
+/// An engine by its id.
+struct Engine {
+    is: Arc<Deployable>,
+    /// By its own file, or kept?
+    is_deployed: bool,
 }
 
 impl Engine {
+    fn kept(engine: Arc<Deployable>) -> Self {
+        Self { is: engine, is_deployed: false }
+    }
+
     fn config(&self) -> &EngineConfig {
-        match self {
-            Self::Deployed(serving) => serving.config(),
-            Self::Kept(kept) => &kept.config,
-        }
-    }
-
-    fn text(&self) -> &str {
-        match self {
-            Self::Deployed(serving) => serving.config_text(),
-            Self::Kept(kept) => &kept.text,
-        }
-    }
-
-    /// What answers its queries, if that needs no file.
-    fn opened(&self) -> Option<Arc<Serving>> {
-        match self {
-            Self::Deployed(serving) => Some(Arc::clone(serving)),
-            Self::Kept(kept) => kept.opened(),
-        }
-    }
-
-    /// What answers its queries; fails before its first train.
-    fn serving(&self, storage: &Storage) -> Result<Arc<Serving>> {
-        match self {
-            Self::Deployed(serving) => Ok(Arc::clone(serving)),
-            Self::Kept(kept) => kept.serving(storage),
-        }
+        &self.is.config
     }
 
     /// Where its events are.
@@ -111,15 +96,14 @@ type Answered = std::result::Result<Response, Refused>;
 
 impl QueryServer {
     fn storage(&self) -> &Storage {
-        &self.engines().storage
+        self.engines().storage()
     }
 
     fn engine(&self, id: &str) -> std::result::Result<Engine, Refused> {
-        let deployed = self.serving();
-        if deployed.config().variant == id {
-            return Ok(Engine::Deployed(deployed));
+        if let Some(is) = self.deployed().filter(|deployed| deployed.config.variant == id) {
+            return Ok(Engine { is, is_deployed: true });
         }
-        let kept = self.engines().catalogue.get(id).map(Engine::Kept);
+        let kept = self.engines().catalogue.get(id).map(Engine::kept);
         kept.ok_or_else(|| {
             Refused::new(StatusCode::NOT_FOUND, format!("there is no engine {id}; GET /engines lists all"))
         })
@@ -143,24 +127,31 @@ impl FromRequestParts<Arc<QueryServer>> for Admin {
 /// The routes under `/engines`.
 pub fn router() -> Router<Arc<QueryServer>> {
     Router::new()
+        .route("/system", get(system::described))
+        .route("/system/health", get(system::health))
         .route("/engines", get(list).post(create))
+        .route("/engines/", get(list).post(create))
         .route("/engines/{id}", get(show).post(update).put(update).delete(remove))
+        .route("/engines/{id}/", get(show).post(update).put(update).delete(remove))
+        .route("/engines/{id}/configs", post(update))
         .route("/engines/{id}/queries", post(queries::queries))
         .route("/engines/{id}/events", post(events::add).put(events::add))
         .route("/engines/{id}/events/{event}", get(events::show))
         .route("/engines/{id}/entities/{user}", get(events::of_user).delete(events::forget))
         .route("/engines/{id}/jobs", get(jobs::list).post(jobs::create))
+        .route("/engines/{id}/jobs/", get(jobs::list).post(jobs::create))
         .route("/engines/{id}/jobs/{job}", get(jobs::show).delete(jobs::cancel))
         .route("/engines/{id}/jobs/{job}/log", get(jobs::log))
 }
 
 async fn list(State(server): Server, _: Admin) -> Answered {
     let engines = blocking(move || {
-        let deployed = server.serving();
-        let id = deployed.config().variant.clone();
+        let deployed = server.deployed();
+        let id = deployed.as_ref().map(|deployed| deployed.config.variant.clone());
         let kept = server.engines().catalogue.all();
-        let kept = kept.into_iter().filter(|kept| kept.config.variant != id).map(Engine::Kept);
-        let all = std::iter::once(Engine::Deployed(deployed)).chain(kept);
+        let kept = kept.into_iter().filter(|kept| Some(&kept.config.variant) != id.as_ref());
+        let deployed = deployed.into_iter().map(|is| Engine { is, is_deployed: true });
+        let all = deployed.chain(kept.map(Engine::kept));
         all.map(|engine| describe::in_short(&engine, server.storage()).map(Json::from))
             .collect::<Result<Vec<_>>>()
     });
@@ -184,9 +175,9 @@ async fn update(State(server): Server, _: Admin, Path(id): Path<String>, body: B
 /// Keeps an engine: a new one, or in the place of `expected`.
 async fn put(server: Arc<QueryServer>, expected: Option<String>, body: Body) -> Answered {
     let text = text(read(body, ENGINE_BYTES_MAX).await?)?;
-    let deployed = server.serving().config().variant.clone();
+    let deployed = server.deployed().map(|deployed| deployed.config.variant.clone());
     let conflict = |message: String| Err(Refused::new(StatusCode::CONFLICT, message));
-    if expected.as_ref() == Some(&deployed) {
+    if let Some(deployed) = deployed.as_ref().filter(|deployed| expected.as_ref() == Some(deployed)) {
         return conflict(format!(
             "engine {deployed} is deployed with its own file: edit that and POST /reload"
         ));
@@ -194,7 +185,7 @@ async fn put(server: Arc<QueryServer>, expected: Option<String>, body: Body) -> 
     let (wanted, keeper) = (expected.clone(), Arc::clone(&server));
     let kept = blocking(move || {
         let prepare = |config: &EngineConfig| provide_app(keeper.storage(), config);
-        keeper.engines().catalogue.put(&text, wanted.as_deref(), &deployed, prepare)
+        keeper.engines().catalogue.put(&text, wanted.as_deref(), deployed.as_deref(), prepare)
     });
     let Some(kept) = kept.await? else {
         return match expected {
@@ -231,7 +222,7 @@ fn provide_app(storage: &Storage, config: &EngineConfig) -> Result<()> {
 }
 
 async fn remove(State(server): Server, _: Admin, Path(id): Path<String>) -> Answered {
-    if matches!(server.engine(&id)?, Engine::Deployed(_)) {
+    if server.engine(&id)?.is_deployed {
         let message = format!("engine {id} is deployed with its own file: it ends with the server");
         return Err(Refused::new(StatusCode::CONFLICT, message));
     }
@@ -246,13 +237,4 @@ fn comment(status: StatusCode, text: &str) -> Response {
 
 fn text(bytes: Vec<u8>) -> std::result::Result<String, Refused> {
     String::from_utf8(bytes).map_err(|_| Failure::invalid("the body is not UTF-8").into())
-}
-
-/// Not trained yet is a state of the server, not a mistake of who asks.
-fn untrained_is_unavailable(failure: Failure) -> Refused {
-    if failure.kind() == ::events::Kind::NotFound {
-        Refused::busy(failure.to_string())
-    } else {
-        failure.into()
-    }
 }

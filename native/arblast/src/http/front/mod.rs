@@ -34,7 +34,7 @@ use tokio::signal::unix::Signal;
 use super::reply;
 use crate::failure::{Failure, Result};
 use crate::observe::metrics::Metrics;
-use crate::settings::Settings;
+use crate::settings::{Limits, Settings};
 use gate::Gate;
 use tls::Tls;
 
@@ -85,6 +85,11 @@ impl Front {
         let address: SocketAddr =
             address.map_err(|error| Failure::io("the server has no address", &error))?;
         Ok(format!("{scheme}://{address}"))
+    }
+
+    /// How long what may take.
+    pub fn limits(&self) -> Limits {
+        self.settings.limits.clone()
     }
 
     /// The metrics of the process: a router registers its own there.

@@ -33,8 +33,14 @@ async function poll() {
       ask.refused(answer);
       const status = await answer.json();
       if (!answer.ok) throw new Error(status.message ?? `status ${answer.status}`);
-      update(status);
-      state('good', 'Serving');
+      if (status.model) {
+        update(status);
+        state('good', 'Serving');
+      } else {
+        name(status.engine);
+        warn(status.engine ? 'The engine has no model yet: queries are answered after its first train.' : 'No engine is deployed; the kept engines answer at /engines/<id>/queries.');
+        state('bad', 'No model yet');
+      }
     } catch (error) {
       state('bad', error instanceof TypeError || error.name === 'TimeoutError' ? 'Not reachable' : error.message);
     }
@@ -53,16 +59,8 @@ function update(status) {
   const { server, requests, feedback, engine, model, contents, history } = status;
   const run = history.runs.find(({ engineInstanceId }) => engineInstanceId === model.engineInstanceId);
   ask.engine(engine);
-  once('name', [engine.app, engine.variant], () => {
-    const name = engine.app === engine.variant ? engine.app : `${engine.app} · ${engine.variant}`;
-    $('name').textContent = name;
-    document.title = `${name} – Arblast`;
-  });
-  const warnings = [model.warning, history.error].filter(Boolean).join('; ');
-  once('warning', warnings, () => {
-    $('warning').hidden = !warnings;
-    $('warning').textContent = warnings;
-  });
+  name(engine);
+  warn([model.warning, history.error].filter(Boolean).join('; '));
   once('tiles', [requests, model, server.uptimeSeconds], () => tiles(server, requests, model));
   once('live', requests.lastMinute, () => live(requests.lastMinute));
   once('feedback', feedback, () => { $('feedback').textContent = `Feedback: ${posts(feedback.predictions)}. Log of failures: ${posts(feedback.failures)}.`; });
@@ -75,6 +73,22 @@ function update(status) {
   once('history', [model.generation, history, contents?.generations], () => runs(model, history, contents?.generations ?? []));
   once('engine', engine, () => configuration(engine));
   once('about', [server.version, server.build], () => { $('about').textContent = `Arblast ${server.version} (${server.build})`; });
+}
+
+function name(engine) {
+  if (!engine) return;
+  once('name', [engine.app, engine.variant], () => {
+    const name = engine.app === engine.variant ? engine.app : `${engine.app} · ${engine.variant}`;
+    $('name').textContent = name;
+    document.title = `${name} – Arblast`;
+  });
+}
+
+function warn(warnings) {
+  once('warning', warnings, () => {
+    $('warning').hidden = !warnings;
+    $('warning').textContent = warnings;
+  });
 }
 
 // --- overview and live ----------------------------------------------------------------------------------------------

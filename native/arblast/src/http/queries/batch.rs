@@ -61,14 +61,21 @@ async fn in_order(mut asked: JoinSet<Outcome>, number: usize) -> (Vec<String>, b
 }
 
 async fn answers(server: &Arc<QueryServer>, queries: Vec<String>) -> Response {
-    let serving = server.serving();
-    let served = serving.served();
+    let by = async {
+        let engine = server.its_engine()?;
+        let by = server.by(&engine).await?;
+        Ok::<_, Refused>((engine, by))
+    };
+    let (engine, (serving, served)) = match by.await {
+        Ok(found) => found,
+        Err(refused) => return refused.into_response(),
+    };
     let number = queries.len();
     let mut asked = JoinSet::new();
     for (place, query) in queries.into_iter().enumerate() {
         let server = Arc::clone(server);
-        let by = (Arc::clone(&serving), Arc::clone(&served));
-        asked.spawn(async move { (place, server.answer_text(by, query.as_bytes()).await) });
+        let (engine, by) = (Arc::clone(&engine), (Arc::clone(&serving), Arc::clone(&served)));
+        asked.spawn(async move { (place, server.answer_text(&engine, Ok(by), query.as_bytes()).await) });
     }
     let (answered, degraded) = in_order(asked, number).await;
     let mut response = reply::json(StatusCode::OK, format!("[{}]", answered.join(",")));

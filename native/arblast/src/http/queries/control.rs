@@ -6,26 +6,40 @@ use std::sync::{Arc, PoisonError};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use events::Kind;
 use events::json::Object;
 
-use super::{QueryServer, Refused, Sender, Server, blocking, reply};
+use super::{QueryServer, Refused, Sender, Server, blocking, reply, untrained};
 use crate::http::engines::Admin;
 
-/// Reads the engine file again and takes the newest model; what was served stays if that fails.
+/// Reads the engine file again and takes the newest model; what was served stays if that fails. A server that waits for
+/// its first model waits for that of the new file from then on.
 pub(super) async fn reload(State(server): Server, _: Admin) -> Response {
     let loading = Arc::clone(&server);
-    match blocking(move || (loading.load)()).await {
-        Ok(fresh) => {
-            *server.serving.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
-            reply::message(StatusCode::OK, "Reloading...")
+    let reloaded = blocking(move || {
+        let fresh = (loading.load)()?.map(Arc::new);
+        let opened =
+            fresh.as_ref().map_or(Ok(()), |fresh| fresh.serving(loading.engines.storage()).map(|_| ()));
+        let is_untrained = opened.as_ref().is_err_and(|failure| failure.kind() == Kind::NotFound);
+        if opened.is_ok() || (is_untrained && loading.serving().is_none()) {
+            *loading.deployed.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         }
-        Err(failure) => failure.into_response(),
+        opened
+    });
+    match reloaded.await {
+        Ok(()) => reply::message(StatusCode::OK, "Reloading..."),
+        Err(failure) => untrained(failure).into_response(),
     }
 }
 
 pub(super) async fn stop(State(server): Server, _: Admin) -> Response {
     server.stop.notify_one();
-    reply::message(StatusCode::OK, "Shutting down...")
+    let identity = &server.settings.identity;
+    let told = Object::new()
+        .with("message", "Shutting down...")
+        .with("process", identity.process.as_str())
+        .with("stopSecondsMax", identity.stop_seconds_max);
+    reply::json(StatusCode::OK, told.to_string())
 }
 
 impl QueryServer {

@@ -1,14 +1,14 @@
 //! The feedback loop: each prediction becomes an event of the event server; each failure a line in somebody's log.
 
-use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use engine::Query;
-use events::EventTime;
 use events::json::{Object, write_string};
+use events::{EventTime, Json};
 
 use super::{Answer, Refused};
+use crate::deployable::Deployable;
 use crate::http::outbox::{Counts, Outbox, Target};
-use crate::serving::Serving;
 
 /// Where failures are posted, and what their text begins with.
 pub struct FailureLog {
@@ -30,6 +30,15 @@ impl Feedback {
         Self {
             predictions: predictions.map(Outbox::start),
             failures: failures.map(|log| (Outbox::start(log.target), log.prefix)),
+        }
+    }
+
+    /// Waits until all is posted, no longer than `patience`.
+    pub(super) async fn flush(&self, patience: Duration) {
+        let outboxes = self.predictions.iter().chain(self.failures.iter().map(|(outbox, _)| outbox));
+        let deadline = Instant::now() + patience;
+        for outbox in outboxes {
+            outbox.flush(deadline.saturating_duration_since(Instant::now())).await;
         }
     }
 
@@ -72,12 +81,13 @@ impl Feedback {
     }
 
     /// Posts that a query failed.
-    pub(super) fn failed(&self, serving: &Arc<Serving>, query: &[u8], refused: &Refused) {
+    pub(super) fn failed(&self, engine: &Deployable, query: &[u8], refused: &Refused) {
         const QUERY_CHARS_MAX: usize = 10_000;
         let Some((outbox, prefix)) = &self.failures else { return };
-        let config = serving.config();
+        let config = &engine.config;
+        let trained = engine.opened().map(|serving| serving.current().info.trained.engine_instance.clone());
         let instance = Object::new()
-            .with("id", serving.current().info.trained.engine_instance.as_str())
+            .with("id", trained.map_or(Json::Null, Json::from))
             .with("engineVariant", config.variant.as_str())
             .with("app", config.app_name.as_str());
         let query: String = String::from_utf8_lossy(query).chars().take(QUERY_CHARS_MAX).collect();

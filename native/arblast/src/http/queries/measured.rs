@@ -22,7 +22,13 @@ impl QueryServer {
                     "the event store hangs: answers lack the histories",
                 ));
             }
-            Ok(())
+            match server.deployed() {
+                Some(deployed) if deployed.opened().is_none() => Err(Failure::new(
+                    Kind::Unavailable,
+                    format!("engine {} has no model yet", deployed.config.variant),
+                )),
+                _ => Ok(()),
+            }
         });
         self.counted(front, "arblast_queries_answered_total", "Queries answered.", |of| {
             of.statistics.answered() + of.others.answered()
@@ -85,7 +91,7 @@ impl QueryServer {
             front,
             "arblast_model_changed_items",
             "Items that changed since the model was trained.",
-            |of| of.serving().served().changed_items() as u64,
+            |of| of.serving().map_or(0, |serving| serving.served().changed_items() as u64),
         );
         self.model(front, "arblast_model_correlators", "Correlators of the model.", |of| {
             of.model.counts().correlators
@@ -122,6 +128,6 @@ impl QueryServer {
         help: &str,
         read: impl Fn(&Generation) -> u64 + Send + Sync + 'static,
     ) {
-        self.gauge(front, name, help, move |of| read(&of.serving().current()));
+        self.gauge(front, name, help, move |of| of.serving().map_or(0, |serving| read(&serving.current())));
     }
 }

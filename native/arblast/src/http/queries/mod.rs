@@ -10,7 +10,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -30,6 +30,7 @@ use super::front::read_body;
 use super::refused::Refused;
 use super::{Front, page, reply, serve, termination};
 use crate::clock;
+use crate::deployable::Deployable;
 use crate::failure::{Failure, Result};
 use crate::live::Served;
 use crate::serving::Serving;
@@ -40,12 +41,16 @@ use status::Statistics;
 pub use answer::Limits;
 pub use feedback::FailureLog;
 pub use guard::{Sender, parameter};
+pub use status::Identity;
 
 /// How often changes by other processes are looked for.
 const REFRESH: Duration = Duration::from_millis(100);
 
 /// What clients are told of a panic.
 const DEFECT: &str = "the request failed by a defect of the server";
+
+/// For what is not posted yet when the server ends, however long its requests took.
+const FLUSH_MIN: Duration = Duration::from_secs(1);
 
 /// What the routes take and give, as OpenAPI.
 const OPENAPI: &str = include_str!("openapi.json");
@@ -72,6 +77,8 @@ pub struct Settings {
     pub feedback: Option<super::Target>,
     /// Where failures are posted.
     pub failure_log: Option<FailureLog>,
+    /// What other commands know the server by.
+    pub identity: Identity,
 }
 
 impl Default for Settings {
@@ -87,16 +94,17 @@ impl Default for Settings {
             with_pr_id: false,
             feedback: None,
             failure_log: None,
+            identity: Identity::default(),
         }
     }
 }
 
-/// Makes the engine anew, from its file as it is now.
-pub type Load = Box<dyn Fn() -> Result<Serving> + Send + Sync>;
+/// Reads the engine file as it is now; `None` if there is none.
+pub type Load = Box<dyn Fn() -> Result<Option<Deployable>> + Send + Sync>;
 
 /// A query server.
 pub struct QueryServer {
-    serving: RwLock<Arc<Serving>>,
+    deployed: RwLock<Option<Arc<Deployable>>>,
     load: Load,
     settings: Settings,
     answering: Answering,
@@ -114,10 +122,11 @@ pub struct QueryServer {
 type Server = State<Arc<QueryServer>>;
 
 impl QueryServer {
-    /// Serves what `load` gives now, and again after each `/reload`; and the `engines` that are kept. Within a runtime.
+    /// Serves what `load` gives now, and again after each `/reload`, as soon as it has a model; and the `engines` that are
+    /// kept. Within a runtime.
     pub fn new(load: Load, engines: Engines, mut settings: Settings) -> Result<Self> {
         Ok(Self {
-            serving: RwLock::new(Arc::new(load()?)),
+            deployed: RwLock::new(load()?.map(Arc::new)),
             load,
             answering: Answering::new(settings.answering),
             engines,
@@ -132,22 +141,34 @@ impl QueryServer {
     }
 
     /// Answers requests, those to the routes of `more` too, until the process is asked to end, or `/stop`. `ready` is
-    /// called when both would be heard.
-    pub async fn run(self, mut front: Front, more: Router, ready: impl FnOnce()) -> Result<()> {
+    /// called when both would be heard, `live` when the deployed engine has a model.
+    pub async fn run(
+        self,
+        mut front: Front,
+        more: Router,
+        ready: impl FnOnce(),
+        live: impl FnOnce() + Send + 'static,
+    ) -> Result<()> {
         let server = Arc::new(self);
         server.equip(&mut front);
         let terminated = termination()?;
         let stopped = Arc::clone(&server);
+        let limits = front.limits();
+        let until = Arc::<OnceLock<Instant>>::default();
+        let end = Arc::clone(&until);
         let stop = async move {
             tokio::select! {
                 () = stopped.stop.notified() => {}
                 () = terminated => {}
             }
+            let _ = end.set(Instant::now() + limits.stop_delay + limits.drain_time_max);
         };
-        let following = tokio::spawn(follow(Arc::clone(&server)));
+        let following = tokio::spawn(follow(Arc::clone(&server), live));
         ready();
         let served = serve(front, Arc::clone(&server).router().merge(more), stop).await;
         following.abort();
+        let left = until.get().map(|until| until.saturating_duration_since(Instant::now()));
+        server.feedback.flush(left.unwrap_or_default().max(FLUSH_MIN)).await;
         server.engines.end();
         served
     }
@@ -178,9 +199,45 @@ impl QueryServer {
             .with_state(self)
     }
 
-    /// What answers now.
-    pub fn serving(&self) -> Arc<Serving> {
-        Arc::clone(&self.serving.read().unwrap_or_else(PoisonError::into_inner))
+    /// The engine of the server's own file, if there is one.
+    pub fn deployed(&self) -> Option<Arc<Deployable>> {
+        self.deployed.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What answers for it, if its model is open.
+    fn serving(&self) -> Option<Arc<Serving>> {
+        self.deployed()?.opened()
+    }
+
+    /// The deployed engine, for who asks without naming one.
+    fn its_engine(&self) -> std::result::Result<Arc<Deployable>, Refused> {
+        self.deployed().ok_or_else(|| {
+            let message = "no engine is deployed here: name one, POST /engines/<id>/queries; or give the server an \
+                           engine.json and POST /reload";
+            Refused::new(StatusCode::NOT_FOUND, message)
+        })
+    }
+
+    /// Opens the model of the deployed engine.
+    ///
+    /// # Errors
+    /// `NotFound`: there is none yet. Or it cannot serve.
+    pub fn open(&self) -> Result<()> {
+        let Some(deployed) = self.deployed() else { return Ok(()) };
+        deployed.serving(self.engines.storage()).map(|_| ())
+    }
+
+    /// Who answers for an engine just now. 503 as long as it has no model.
+    pub async fn by(&self, engine: &Arc<Deployable>) -> std::result::Result<By, Refused> {
+        let serving = match engine.opened() {
+            Some(serving) => serving,
+            None => {
+                let (engine, storage) = (Arc::clone(engine), self.engines.storage().clone());
+                blocking(move || engine.serving(&storage)).await.map_err(untrained)?
+            }
+        };
+        let served = serving.served();
+        Ok((serving, served))
     }
 
     /// The engines that are kept beside the one that is deployed.
@@ -194,29 +251,34 @@ impl QueryServer {
     }
 
     /// Counts a query to an engine that was answered or refused.
-    pub fn count(&self, engine: &str, started: Instant, is_answered: bool) {
-        let is_deployed = self.serving().config().variant == engine;
+    fn count(&self, engine: &Deployable, started: Instant, is_answered: bool) {
+        let is_deployed =
+            self.deployed().is_some_and(|deployed| deployed.config.variant == engine.config.variant);
         let statistics = if is_deployed { &self.statistics } else { &self.others };
         statistics.count(started, is_answered);
     }
 
     /// Answers a query by one generation of an engine.
-    pub async fn answer(&self, (serving, served): By, query: Query) -> std::result::Result<Answer, Refused> {
+    async fn answer(&self, (serving, served): By, query: Query) -> std::result::Result<Answer, Refused> {
         let with_degraded = query.with_degraded || query.explain || self.settings.with_degraded;
         let question = Question { serving, served, query: Arc::new(query), with_degraded };
         self.answering.answer(question).await
     }
 
     /// Answers a query given as text, counts it, and gives feedback.
-    async fn answer_text(&self, by: By, text: &[u8]) -> std::result::Result<Answer, Refused> {
+    pub async fn answer_text(
+        &self,
+        engine: &Deployable,
+        by: std::result::Result<By, Refused>,
+        text: &[u8],
+    ) -> std::result::Result<Answer, Refused> {
         let (started, started_ms) = (Instant::now(), clock::now_ms());
-        let serving = Arc::clone(&by.0);
-        let answered = match parsed(text) {
-            Ok(query) => self.predict(by, query, started_ms).await,
+        let answered = match parsed(text).and_then(|query| Ok((by?, query))) {
+            Ok((by, query)) => self.predict(by, query, started_ms).await,
             Err(refused) => Err(refused),
         };
-        self.statistics.count(started, answered.is_ok());
-        answered.inspect_err(|refused| self.feedback.failed(&serving, text, refused))
+        self.count(engine, started, answered.is_ok());
+        answered.inspect_err(|refused| self.feedback.failed(engine, text, refused))
     }
 
     async fn predict(&self, by: By, query: Query, now_ms: i64) -> std::result::Result<Answer, Refused> {
@@ -237,8 +299,18 @@ impl QueryServer {
 /// Who answers: an engine, and one generation of its model.
 pub type By = (Arc<Serving>, Arc<Served>);
 
-/// Takes over what other processes change, beside the queries.
-async fn follow(server: Arc<QueryServer>) {
+/// Not trained yet is a state of the server, not a mistake of who asks.
+fn untrained(failure: Failure) -> Refused {
+    if failure.kind() == Kind::NotFound {
+        Refused::busy(format!("{failure}, or POST /engines/<id>/jobs"))
+    } else {
+        failure.into()
+    }
+}
+
+/// Takes over what other processes change, beside the queries: engine files, and the first model of the deployed engine.
+async fn follow(server: Arc<QueryServer>, live: impl FnOnce()) {
+    let (mut live, mut told) = (Some(live), None);
     let mut ticks = tokio::time::interval(REFRESH);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -246,10 +318,24 @@ async fn follow(server: Arc<QueryServer>) {
         let server = Arc::clone(&server);
         let looked = blocking(move || {
             server.engines.refresh();
-            Ok(())
+            match server.open() {
+                Err(failure) if failure.kind() == Kind::NotFound => Ok(false),
+                opened => opened.map(|()| server.deployed().is_some()),
+            }
         });
-        if let Err(failure) = looked.await {
-            tracing::error!("cannot look for changed engines: {failure}");
+        match looked.await.map_err(|failure| failure.to_string()) {
+            Ok(true) => {
+                if let Some(live) = live.take() {
+                    live();
+                }
+            }
+            Ok(false) => {}
+            // The same reason is told once.
+            Err(why) if told.as_ref() != Some(&why) => {
+                tracing::error!("cannot look for changed engines: {why}");
+                told = Some(why);
+            }
+            Err(_) => {}
         }
     }
 }
@@ -260,9 +346,12 @@ async fn queries(State(server): Server, request: Request) -> Response {
         Ok(text) => text,
         Err(refused) => return refused.into_response(),
     };
-    let serving = server.serving();
-    let served = serving.served();
-    server.answer_text((serving, served), &text).await.into_response()
+    let answer = async {
+        let engine = server.its_engine()?;
+        let by = server.by(&engine).await;
+        server.answer_text(&engine, by, &text).await
+    };
+    answer.await.into_response()
 }
 
 /// The body of a request that may ask, inflated if it is compressed; `bytes_max` holds before and after.
@@ -281,7 +370,7 @@ pub async fn admitted(
 }
 
 /// A query from its text.
-pub fn parsed(text: &[u8]) -> std::result::Result<Query, Refused> {
+fn parsed(text: &[u8]) -> std::result::Result<Query, Refused> {
     Query::parse(text).map_err(|error| Refused::from(Failure::from(engine::Error::from(error))))
 }
 

@@ -13,6 +13,7 @@ use std::time::Instant;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use engine::EngineConfig;
 use events::json::{Number, Object};
 use events::{EventTime, Json};
 
@@ -23,6 +24,24 @@ use super::{QueryServer, Refused, Server, blocking, reply};
 use crate::failure::Failure;
 use crate::http::page;
 use crate::identity::VERSION;
+
+/// What other commands of this machine know a server by.
+pub struct Identity {
+    /// That started it.
+    pub command: &'static str,
+    /// Of the data that it answers from.
+    pub home: String,
+    /// Of the process: none other has it.
+    pub process: String,
+    /// After `/stop` the port is free no later than this.
+    pub stop_seconds_max: u64,
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Self { command: "deploy", home: String::new(), process: String::new(), stop_seconds_max: 15 }
+    }
+}
 
 /// Counts of queries since the start, and of late.
 #[derive(Default)]
@@ -78,50 +97,63 @@ fn seconds(micros: u64) -> Json {
 impl QueryServer {
     /// What it is and for which engine: enough to be known by, for everybody.
     fn introduced(&self) -> Object {
-        let serving = self.serving();
-        let config = serving.config();
+        let deployed = self.deployed();
+        let of = |name: fn(&EngineConfig) -> &str| {
+            deployed.as_ref().map_or(Json::Null, |deployed| name(&deployed.config).into())
+        };
+        let identity = &self.settings.identity;
         Object::new()
             .with("status", "alive")
             .with("server", "arblast query server")
             .with("version", VERSION)
-            .with("app", config.app_name.as_str())
-            .with("variant", config.variant.as_str())
+            .with("app", of(|config| &config.app_name))
+            .with("variant", of(|config| &config.variant))
+            .with("command", identity.command)
+            .with("home", identity.home.as_str())
+            .with("process", identity.process.as_str())
     }
 
-    fn described(&self) -> Result<Object, Failure> {
-        let current = self.serving().current();
-        let counts = current.model.counts();
-        let model = Object::new()
-            .with("generation", current.number)
-            .with("digest", current.info.digest.as_str())
-            .with("items", counts.items)
-            .with("users", counts.users)
-            .with("correlators", counts.correlators);
+    fn described(&self) -> Object {
+        let model = self.serving().map(|serving| {
+            let current = serving.current();
+            let counts = current.model.counts();
+            Object::new()
+                .with("generation", current.number)
+                .with("digest", current.info.digest.as_str())
+                .with("items", counts.items)
+                .with("users", counts.users)
+                .with("correlators", counts.correlators)
+        });
         let alive = self
             .introduced()
             .with("startTime", EventTime::utc(self.started_ms).to_string())
-            .with("model", model);
-        Ok(alive.into_iter().chain(self.statistics.described()).collect())
+            .with("model", model.map_or(Json::Null, Json::from));
+        alive.into_iter().chain(self.statistics.described()).collect()
     }
 
-    fn report(self: &Arc<Self>) -> Result<Object, Failure> {
-        let serving = self.serving();
-        let served = serving.served();
-        let current = &served.generation;
-        let mut model = report::model(current).with("changedItems", served.changed_items());
-        if let Some(failure) = serving.refused() {
-            model.insert("warning", format!("the newest model does not serve: {failure}"));
-        }
-        let contents = self.contents(&serving, current);
-        Ok(Object::new()
+    fn report(self: &Arc<Self>) -> Object {
+        let (deployed, serving) = (self.deployed(), self.serving());
+        let served = serving.as_ref().map(|serving| (serving, serving.served()));
+        let model = served.as_ref().map(|(serving, served)| {
+            let mut model = report::model(&served.generation).with("changedItems", served.changed_items());
+            if let Some(failure) = serving.refused() {
+                model.insert("warning", format!("the newest model does not serve: {failure}"));
+            }
+            model
+        });
+        let contents =
+            served.as_ref().and_then(|(serving, served)| self.contents(serving, &served.generation));
+        let engine = deployed.as_ref().map(|deployed| report::engine(&deployed.config));
+        let runs = deployed.as_ref().map(|deployed| self.kept.runs(deployed, self.engines.storage()));
+        Object::new()
             .with("status", "alive")
             .with("server", report::server(self.started_ms))
             .with("requests", report::requests(&self.statistics, &self.others))
             .with("feedback", report::feedback(self.feedback.counts()))
-            .with("engine", report::engine(serving.config()))
-            .with("model", model)
+            .with("engine", engine.map_or(Json::Null, Json::from))
+            .with("model", model.map_or(Json::Null, Json::from))
             .with("contents", contents.map_or(Json::Null, |contents| (*contents).clone().into()))
-            .with("history", self.kept.runs(&serving)))
+            .with("history", runs.unwrap_or_else(history::none))
     }
 }
 
@@ -134,13 +166,13 @@ pub(super) async fn status(State(server): Server, request: Request) -> Response 
     if server.may_ask(&request).is_err() {
         return answered(Ok(server.introduced()));
     }
-    answered(blocking(move || server.described()).await)
+    answered(blocking(move || Ok(server.described())).await)
 }
 
 /// All that the page shows.
 pub(super) async fn report(State(server): Server, request: Request) -> Result<Response, Refused> {
     server.may_ask(&request)?;
-    Ok(answered(blocking(move || server.report()).await))
+    Ok(answered(blocking(move || Ok(server.report())).await))
 }
 
 fn answered(described: Result<Object, Failure>) -> Response {
@@ -155,8 +187,9 @@ fn answered(described: Result<Object, Failure>) -> Response {
 pub(super) async fn health(State(server): Server) -> Response {
     let described = blocking(move || {
         let serving = server.serving();
-        let mut healthy = Object::new().with("status", "ok").with("generation", serving.current().number);
-        if let Some(failure) = serving.refused() {
+        let generation = serving.as_ref().map_or(Json::Null, |serving| serving.current().number.into());
+        let mut healthy = Object::new().with("status", "ok").with("generation", generation);
+        if let Some(failure) = serving.and_then(|serving| serving.refused()) {
             healthy.insert("warning", format!("the newest model does not serve: {failure}"));
         }
         Ok(healthy)

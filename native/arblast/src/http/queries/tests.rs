@@ -8,15 +8,18 @@ use std::time::{Duration, Instant};
 
 use engine::{EngineConfig, Leniency, Observer, TrainOptions, TrainReport};
 use events::conformance::{Deviation, Double};
-use events::{Event, EventStore, EventTime, Json, Kind, NewApp, Scope, Visit, VisitDeed, json};
+use events::{
+    EngineInstance, Event, EventStore, EventTime, InstanceStatus, Json, Kind, NewApp, Scope, Visit,
+    VisitDeed, json,
+};
 use stores::Storage;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use super::super::Ingest;
 use super::{Engines, Limits, QueryServer, Settings};
+use crate::deployable::Deployable;
 use crate::jobs::TrainJob;
-use crate::serving::Serving;
 
 const ENGINE: &str = r#"{"engineId":"e","engineFactory":"com.actionml.engines.ur.UREngine",
     "algorithm":{"indicators":[{"name":"buy"},{"name":"view"}]}}"#;
@@ -131,10 +134,10 @@ impl Shop {
         let storage = self.storage.clone();
         let ingest = Arc::new(Ingest::start(Arc::clone(&storage.events), 100).unwrap());
         let engines = Engines::open(storage.clone(), ingest, self.home.path().join("engines"));
-        let load =
-            Box::new(move || Ok(Serving::open(&storage, config(), None)?.described_by(ENGINE.to_owned())));
+        let load = Box::new(move || Ok(Some(Deployable::new(config(), ENGINE.to_owned(), None))));
         let port = runtime.block_on(async {
             let server = QueryServer::new(load, engines, settings).unwrap();
+            server.open().unwrap();
             let listener = crate::http::listen("127.0.0.1:0".parse().unwrap(), false).unwrap();
             let port = listener.local_addr().unwrap().port();
             let front = crate::http::Front::new(
@@ -144,7 +147,7 @@ impl Shop {
                 &crate::observe::metrics::Metrics::new(),
             )
             .unwrap();
-            tokio::spawn(server.run(front, axum::Router::new(), || {}));
+            tokio::spawn(server.run(front, axum::Router::new(), || {}, || {}));
             port
         });
         Served { shop: self, port, runtime: Some(runtime) }
@@ -370,4 +373,37 @@ fn a_train_runs_beside_the_queries_and_can_be_cancelled() {
     until("it serves", || served.ask("{}").head.contains("\r\nx-arblast-generation: 2"));
     let all = served.job(jobs);
     assert_eq!(all.json.as_array().unwrap().len(), 3, "{all:?}");
+}
+
+#[test]
+fn a_train_ends_with_its_server_and_says_so() {
+    let served = Shop::new().serve(Settings::default());
+    let storage = served.shop.storage.clone();
+    let newest = || storage.registry.instances().unwrap().into_iter().next().unwrap();
+    served.shop.gated.scan.set_closed(true);
+    let begun = ask(served.port, "POST", "/engines/e/jobs", "");
+    let id = begun.text("jobId").to_owned();
+    until("its stage is written", || newest().report.contains("\"stage\":\"read\""));
+    assert_eq!(ask(served.port, "POST", "/stop", "").status, 200);
+    until("it is noted", || newest().report.contains("\"stopping\":true"));
+    served.shop.gated.scan.set_closed(false);
+    let reason = |status: &InstanceStatus| match status {
+        InstanceStatus::Failed(reason) => reason.clone(),
+        other => format!("{other:?}"),
+    };
+    until("it ended", || newest().status != InstanceStatus::Init);
+    let ended = newest();
+    assert_eq!(ended.id, id);
+    assert!(reason(&ended.status).contains("server was stopped"), "{ended:?}");
+    // A process that ends before its train could: whoever looks next tells the same.
+    let cut = EngineInstance {
+        id: "cut".to_owned(),
+        status: InstanceStatus::Init,
+        report: r#"{"stopping":true}"#.to_owned(),
+        ..ended
+    };
+    storage.registry.put_instance(&cut).unwrap();
+    let found = crate::jobs::runs(&storage, "e", "e").unwrap();
+    let found = found.iter().find(|run| run.id == "cut").unwrap();
+    assert!(reason(&found.status).contains("server was stopped"), "{found:?}");
 }

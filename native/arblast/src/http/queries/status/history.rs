@@ -3,26 +3,26 @@
 use events::json::{self, Object};
 use events::{EngineInstance, EventTime, InstanceStatus, Json};
 
-use crate::failure::{Failure, Result};
+use crate::failure::Failure;
 use crate::jobs::is_cancelled;
-use crate::serving::Serving;
 
 /// Newest runs that are listed.
 const RUNS_MAX: usize = 20;
 
 /// The newest runs, and how many there are in all.
-pub(super) fn described(serving: &Serving) -> Result<Object> {
-    let runs = serving.runs()?;
+pub(super) fn described(runs: &[EngineInstance]) -> Object {
     let newest = runs.iter().take(RUNS_MAX).map(run).collect::<Vec<_>>();
-    Ok(Object::new().with("runsTotal", runs.len()).with("runs", newest))
+    Object::new().with("runsTotal", runs.len()).with("runs", newest)
+}
+
+/// Without an engine.
+pub(super) fn none() -> Object {
+    described(&[])
 }
 
 /// In place of the runs: why they cannot be read.
 pub(super) fn unread(failure: &Failure) -> Object {
-    Object::new()
-        .with("runsTotal", 0)
-        .with("runs", Json::Array(Vec::new()))
-        .with("error", format!("the training runs cannot be read: {failure}"))
+    none().with("error", format!("the training runs cannot be read: {failure}"))
 }
 
 fn run(run: &EngineInstance) -> Object {

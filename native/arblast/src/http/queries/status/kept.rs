@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use events::json::Object;
-use stores::Generation;
+use stores::{Generation, Storage};
 
 use super::super::QueryServer;
 use super::{contents, history};
+use crate::deployable::Deployable;
 use crate::models;
 use crate::serving::Serving;
 
@@ -35,17 +36,19 @@ impl Drop for Counting<'_> {
 impl Kept {
     /// The training runs, at most a second old. If they cannot be read, the reason: the rest of the status is the more
     /// wanted then.
-    pub(super) fn runs(&self, serving: &Serving) -> Object {
-        let engine = serving.directory().path().display().to_string();
+    pub(super) fn runs(&self, engine: &Deployable, storage: &Storage) -> Object {
+        let config = &engine.config;
+        let of = models::of(storage, &config.app_name, &config.variant).path().display().to_string();
         let mut kept = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((read, of, runs)) = kept.as_ref()
-            && *of == engine
+        if let Some((read, whose, runs)) = kept.as_ref()
+            && *whose == of
             && read.elapsed() < RUNS_AGE_MAX
         {
             return runs.clone();
         }
-        let runs = history::described(serving).unwrap_or_else(|failure| history::unread(&failure));
-        *kept = Some((Instant::now(), engine, runs.clone()));
+        let runs = engine.runs(storage);
+        let runs = runs.map_or_else(|failure| history::unread(&failure), |runs| history::described(&runs));
+        *kept = Some((Instant::now(), of, runs.clone()));
         runs
     }
 
