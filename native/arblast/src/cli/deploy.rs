@@ -255,7 +255,7 @@ pub(super) fn query_server(
     storage: Storage,
     ingest: Arc<Ingest>,
 ) -> Result<QueryServer> {
-    let engines = Engines::open(storage.clone(), ingest, context.home()?.join("engines"));
+    let engines = Engines::open(storage.clone(), ingest, context.home()?);
     let context = context.clone();
     let load = move || {
         let engine = if may_be_absent { context.engine_if_any()? } else { Some(context.engine()?) };

@@ -1,6 +1,7 @@
 //! Work that takes long and has a record: run by commands in the foreground, by servers in the background.
 
 mod background;
+mod imports;
 mod log;
 mod recorder;
 mod report;
@@ -8,6 +9,7 @@ mod train;
 mod turn;
 
 pub use background::{Background, Order};
+pub use imports::{ImportOrder, Imports};
 pub use log::log_of;
 pub use report::{described, is_cancelled, job};
 pub use train::{Published, TrainJob, app_of};

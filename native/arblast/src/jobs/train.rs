@@ -212,7 +212,8 @@ pub fn app_of(storage: &Storage, config: &EngineConfig) -> Result<App> {
     })
 }
 
-fn new_id() -> Result<String> {
+/// An id that no other job has.
+pub(super) fn new_id() -> Result<String> {
     let bits = || {
         getrandom::u64().map_err(|error| Failure::new(Kind::Unavailable, format!("no random bytes: {error}")))
     };

@@ -6,7 +6,7 @@ use std::process::Command;
 use events::{Json, json};
 
 use crate::operation::{Deployed, wait_for};
-use crate::program::{Program, http, own_port, text};
+use crate::program::{Program, http, number, own_port, text};
 use crate::queries_client::{PATIENCE, send, until};
 use crate::serve::{Both, shop};
 use crate::server::{Server, trained};
@@ -110,6 +110,34 @@ fn a_server_without_an_engine_file_serves_the_engines_that_are_kept() {
     assert_eq!(text(&send(port, "GET", "/system", "").json(), "system"), "arblast");
     let named = program.refused(1, &["serve", "--port", "0", "--variant", "mine.json"]);
     assert!(named.contains("mine.json does not exist"), "{named}");
+}
+
+#[test]
+fn files_of_the_servers_machine_are_imported_as_a_job() {
+    let program = shop();
+    let mut both = Both::start(&program, &["--event-port", "0", "--query-port", "0"]);
+    let port = both.port("Query API is live at");
+    program.write("more.jsonl", &format!("{}\nnonsense\n", crate::serve::EVENT));
+    let path = program.path("more.jsonl").display().to_string();
+    let begun = send(port, "POST", &format!("/engines/shop/imports?import_path={path}"), "");
+    assert_eq!(begun.status, 202, "{begun:?}");
+    let location = begun.header("location").unwrap().to_owned();
+    let job = until("it ends", || {
+        let job = send(port, "GET", &location, "").json();
+        (text(&job, "status") != "executing").then_some(job)
+    });
+    let counts = ["lines", "events", "badLines"].map(|name| number(&job, name));
+    assert_eq!((text(&job, "status"), counts), ("successful", [2, 1, 1]), "{job}");
+    assert!(text(&job, "firstBadLine").contains("more.jsonl line 2: "), "{job}");
+    let jobs = send(port, "GET", "/engines/shop/jobs", "").json();
+    assert_eq!(text(&jobs, "0.jobId"), text(&job, "jobId"));
+    assert_eq!(send(port, "DELETE", &location, "").status, 409);
+    assert_eq!(send(port, "POST", "/engines/none/imports?import_path=/x", "").status, 404);
+    for (path, word) in [("", "missing"), ("more.jsonl", "absolute"), ("/nowhere/x", "not there")] {
+        let refused = send(port, "POST", &format!("/engines/shop/imports?import_path={path}"), "");
+        assert!(refused.status == 400 && refused.body.contains(word), "{path}: {refused:?}");
+    }
+    assert_eq!(program.targets("shop").iter().filter(|target| *target == "i").count(), 1);
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn post(port: u16, path: &str, body: &str) -> (u16, String) {
     (answer.status, answer.body)
 }
 
-const EVENT: &str =
+pub const EVENT: &str =
     r#"{"event":"view","entityType":"user","entityId":"new","targetEntityType":"item","targetEntityId":"i"}"#;
 
 pub fn shop() -> Program {

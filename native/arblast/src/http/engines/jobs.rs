@@ -1,11 +1,13 @@
 //! Trains of an engine: begin one in the background, watch it, cancel it.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
+use events::json::Object;
 use events::{EngineInstance, InstanceStatus, Json, json};
 
 use super::{Admin, Answered, Engine, Server};
@@ -37,7 +39,7 @@ pub(super) async fn create(State(server): Server, _: Admin, Path(id): Path<Strin
 fn order(engine: &Engine, body: &[u8]) -> Result<Order> {
     let wrong = |what: &str| Failure::invalid(format!("the order of a train: {what}"));
     let json = if body.trim_ascii().is_empty() {
-        Json::Object(json::Object::new())
+        Json::Object(Object::new())
     } else {
         json::parse(body).map_err(|error| wrong(&format!("is not JSON: {error}")))?
     };
@@ -70,8 +72,12 @@ fn order(engine: &Engine, body: &[u8]) -> Result<Order> {
 }
 
 pub(super) async fn list(State(server): Server, _: Admin, Path(id): Path<String>) -> Answered {
+    let imports = server.engines().imports.of(&id);
     let runs = runs(server, &id).await?;
-    let jobs = runs.iter().map(|run| Json::from(jobs::job(run))).collect();
+    let mut jobs: Vec<_> = imports.into_iter().chain(runs.iter().map(jobs::job)).collect();
+    let began = |job: &Object| job.get("startTime").map(ToString::to_string);
+    jobs.sort_by_key(|job| Reverse(began(job)));
+    let jobs = jobs.into_iter().map(Json::from).collect();
     Ok(reply::json(StatusCode::OK, Json::Array(jobs).to_string()))
 }
 
@@ -80,6 +86,9 @@ pub(super) async fn show(
     _: Admin,
     Path((id, job)): Path<(String, String)>,
 ) -> Answered {
+    if let Some(import) = import(&server, &id, &job) {
+        return Ok(reply::json(StatusCode::OK, import.to_string()));
+    }
     let run = find(server, &id, &job).await?;
     Ok(reply::json(StatusCode::OK, jobs::job(&run).to_string()))
 }
@@ -102,12 +111,22 @@ pub(super) async fn log(
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
 }
 
+/// An import that runs or ran in this process.
+fn import(server: &QueryServer, id: &str, job: &str) -> Option<Object> {
+    let mut imports = server.engines().imports.of(id).into_iter();
+    imports.find(|import| import.get("jobId").and_then(Json::as_str) == Some(job))
+}
+
 /// Asks a train to end; it does so at its next step.
 pub(super) async fn cancel(
     State(server): Server,
     _: Admin,
     Path((id, job)): Path<(String, String)>,
 ) -> Answered {
+    if import(&server, &id, &job).is_some() {
+        let message = format!("job {job} is an import: it goes on to its end");
+        return Err(Refused::new(StatusCode::CONFLICT, message));
+    }
     let run = find(Arc::clone(&server), &id, &job).await?;
     if run.status != InstanceStatus::Init {
         return Err(Refused::new(StatusCode::CONFLICT, format!("job {job} has ended")));

@@ -3,6 +3,7 @@
 mod catalogue;
 mod describe;
 mod events;
+mod imports;
 mod jobs;
 mod mirror;
 mod queries;
@@ -28,7 +29,7 @@ use super::refused::Refused;
 use super::{Ingest, reply};
 use crate::deployable::Deployable;
 use crate::failure::{Failure, Result};
-use crate::jobs::Background;
+use crate::jobs::{Background, Imports};
 use catalogue::Catalogue;
 
 const ENGINE_BYTES_MAX: usize = 1 << 20;
@@ -39,12 +40,15 @@ pub struct Engines {
     ingest: Arc<Ingest>,
     catalogue: Catalogue,
     trains: Background,
+    imports: Imports,
+    home: PathBuf,
 }
 
 impl Engines {
-    /// The engines kept in `directory`, which need not exist; `ingest` stores their events.
-    pub fn open(storage: Storage, ingest: Arc<Ingest>, directory: PathBuf) -> Self {
-        Self { storage, ingest, catalogue: Catalogue::open(directory), trains: Background::default() }
+    /// The engines that `home` keeps; `ingest` stores their events.
+    pub fn open(storage: Storage, ingest: Arc<Ingest>, home: PathBuf) -> Self {
+        let catalogue = Catalogue::open(home.join("engines"));
+        Self { storage, ingest, catalogue, trains: Background::default(), imports: Imports::default(), home }
     }
 
     /// Follows changed engine files. Beside the queries.
@@ -134,6 +138,7 @@ pub fn router() -> Router<Arc<QueryServer>> {
         .route("/engines/{id}", get(show).post(update).put(update).delete(remove))
         .route("/engines/{id}/", get(show).post(update).put(update).delete(remove))
         .route("/engines/{id}/configs", post(update))
+        .route("/engines/{id}/imports", post(imports::create))
         .route("/engines/{id}/queries", post(queries::queries))
         .route("/engines/{id}/events", post(events::add).put(events::add))
         .route("/engines/{id}/events/{event}", get(events::show))

@@ -133,7 +133,7 @@ impl Shop {
         let runtime = Runtime::new().unwrap();
         let storage = self.storage.clone();
         let ingest = Arc::new(Ingest::start(Arc::clone(&storage.events), 100).unwrap());
-        let engines = Engines::open(storage.clone(), ingest, self.home.path().join("engines"));
+        let engines = Engines::open(storage.clone(), ingest, self.home.path().to_path_buf());
         let load = Box::new(move || Ok(Some(Deployable::new(config(), ENGINE.to_owned(), None))));
         let port = runtime.block_on(async {
             let server = QueryServer::new(load, engines, settings).unwrap();
