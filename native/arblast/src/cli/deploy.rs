@@ -15,7 +15,7 @@ use super::context::EngineFile;
 use super::undeploy::{self, Running};
 use super::{Context, config, servers};
 use crate::failure::{Failure, Result};
-use crate::http::{self, Engines, FailureLog, Front, Ingest, Limits, QueryServer, Target};
+use crate::http::{self, Engines, FailureLog, Front, Ingest, Intake, Limits, QueryServer, Target};
 use crate::serving::Serving;
 use crate::settings::Settings;
 
@@ -180,6 +180,8 @@ pub(super) fn of_queries(settings: &Settings) -> http::Settings {
     let queries = &settings.queries;
     http::Settings {
         query_bytes_max: queries.query_bytes_max,
+        event_bytes_max: settings.events.event_bytes_max,
+        lenient_json: settings.events.lenient_json,
         batch_bytes_max: queries.batch_bytes_max,
         batch_queries_max: queries.batch_queries_max,
         answering: Limits {
@@ -201,7 +203,8 @@ pub(super) fn query_server(
     storage: Storage,
     ingest: Arc<Ingest>,
 ) -> Result<QueryServer> {
-    let engines = Engines::open(storage.clone(), ingest, context.home()?.join("engines"));
+    let intake = Intake::new(&storage, ingest, own.lenient_json);
+    let engines = Engines::open(storage.clone(), intake, context.home()?.join("engines"));
     let context = context.clone();
     let load = move || {
         let engine = context.engine()?;

@@ -138,7 +138,7 @@ pub fn http(port: u16, method: &str, path: &str, body: &str) -> Option<(u16, Str
     let length = body.len();
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
     )
     .ok()?;
     let mut answer = String::new();

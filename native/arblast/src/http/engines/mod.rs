@@ -22,9 +22,10 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use stores::Storage;
 
+use super::events::Intake;
 use super::queries::{QueryServer, blocking, read};
 use super::refused::Refused;
-use super::{Ingest, reply};
+use super::reply;
 use crate::failure::{Failure, Result};
 use crate::jobs::Background;
 use crate::serving::Serving;
@@ -35,15 +36,15 @@ const ENGINE_BYTES_MAX: usize = 1 << 20;
 /// The engines of a home, and the trains that run for them here.
 pub struct Engines {
     storage: Storage,
-    ingest: Arc<Ingest>,
+    intake: Intake,
     catalogue: Catalogue,
     trains: Background,
 }
 
 impl Engines {
-    /// The engines kept in `directory`, which need not exist; `ingest` stores their events.
-    pub fn open(storage: Storage, ingest: Arc<Ingest>, directory: PathBuf) -> Self {
-        Self { storage, ingest, catalogue: Catalogue::open(directory), trains: Background::default() }
+    /// The engines kept in `directory`, which need not exist; `intake` stores their events.
+    pub fn open(storage: Storage, intake: Intake, directory: PathBuf) -> Self {
+        Self { storage, intake, catalogue: Catalogue::open(directory), trains: Background::default() }
     }
 
     /// Follows changed engine files. Beside the queries.
@@ -51,9 +52,9 @@ impl Engines {
         self.catalogue.refresh();
     }
 
-    /// What makes their events durable.
-    pub fn ingest(&self) -> &Arc<Ingest> {
-        &self.ingest
+    /// What takes in their events.
+    pub fn intake(&self) -> &Intake {
+        &self.intake
     }
 
     /// Stops the trains.
@@ -97,12 +98,6 @@ impl Engine {
             Self::Deployed(serving) => Ok(Arc::clone(serving)),
             Self::Kept(kept) => kept.serving(storage),
         }
-    }
-
-    /// Where its events are.
-    fn scope(&self, storage: &Storage) -> Result<Scope> {
-        let app = crate::jobs::app_of(storage, self.config())?;
-        Ok(Scope { app: app.id, channel: None })
     }
 }
 

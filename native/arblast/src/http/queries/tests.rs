@@ -15,6 +15,7 @@ use tokio::runtime::Runtime;
 
 use super::super::Ingest;
 use super::{Engines, Limits, QueryServer, Settings};
+use crate::http::Intake;
 use crate::jobs::TrainJob;
 use crate::serving::Serving;
 
@@ -130,7 +131,8 @@ impl Shop {
         let runtime = Runtime::new().unwrap();
         let storage = self.storage.clone();
         let ingest = Arc::new(Ingest::start(Arc::clone(&storage.events), 100).unwrap());
-        let engines = Engines::open(storage.clone(), ingest, self.home.path().join("engines"));
+        let intake = Intake::new(&storage, ingest, settings.lenient_json);
+        let engines = Engines::open(storage.clone(), intake, self.home.path().join("engines"));
         let load =
             Box::new(move || Ok(Serving::open(&storage, config(), None)?.described_by(ENGINE.to_owned())));
         let port = runtime.block_on(async {
@@ -191,7 +193,7 @@ fn ask(port: u16, method: &str, path: &str, body: &str) -> Reply {
     let length = body.len();
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
     )
     .unwrap();
     let mut answer = String::new();
@@ -213,7 +215,7 @@ impl Served {
 
 fn metrics(port: u16) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    write!(stream, "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    write!(stream, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
@@ -298,7 +300,7 @@ fn clients_that_went_away_do_not_keep_threads() {
             let length = body.len();
             write!(
                 stream,
-                "POST /queries.json HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}"
+                "POST /queries.json HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}"
             )
             .unwrap();
             stream
