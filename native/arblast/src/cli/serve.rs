@@ -10,7 +10,7 @@ use events::Kind;
 use stores::Storage;
 use tokio::sync::Notify;
 
-use super::{Context, config, deploy, eventserver, servers};
+use super::{Context, config, deploy, eventserver, query_server, servers};
 use crate::failure::Result;
 use crate::http::{self, EventServer, Front, Ingest, QueryServer};
 use crate::observe::metrics::Metrics;
@@ -47,14 +47,18 @@ pub struct Args {
     #[arg(long)]
     stats: bool,
     #[command(flatten)]
+    queries: Box<query_server::QueryOptions>,
+    #[command(flatten)]
     options: config::Options,
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let settings = settings(args, context)?;
     let (_log, metrics) = servers::observe(&settings);
-    // A mistake in the engine file should be seen now, not after the first train.
+    query_server::warn(&settings, context.console);
+    // A mistake in the engine file or in an address should be seen now, not after the first train.
     context.engine()?;
+    query_server::settings(&settings)?;
     let storage = context.storage()?;
     let ingest = servers::ingest(&storage, &settings)?;
     let both = Both { context, settings: &settings, metrics: &metrics, storage, ingest };
@@ -80,13 +84,14 @@ fn settings(args: &Args, context: &Context) -> Result<Settings> {
         (args.port.or(own).map(|port| port.to_string()), option)
     };
     let (events, queries) = (port(args.event_port, "--event-port"), port(args.query_port, "--query-port"));
-    let own = [
+    let mut own = args.queries.settings();
+    own.extend([
         ("eventServerIp", ip.clone(), "--ip"),
         ("queryServerIp", ip, "--ip"),
         ("eventServerPort", events.0, events.1),
         ("queryServerPort", queries.0, queries.1),
         ("stats", args.stats.then(|| "true".to_owned()), "--stats"),
-    ];
+    ]);
     config::settings(context, &args.options, &own)
 }
 
@@ -180,7 +185,7 @@ impl Both<'_> {
 
     /// `None` if the engine has no model, or its app is not there yet.
     fn query_server(&self) -> Result<Option<QueryServer>> {
-        let own = deploy::of_queries(self.settings);
+        let own = query_server::settings(self.settings)?;
         let (storage, ingest) = (self.storage.clone(), Arc::clone(&self.ingest));
         match deploy::query_server(own, None, self.context, storage, ingest) {
             Ok(server) => Ok(Some(server)),
