@@ -27,4 +27,4 @@ pub use store::{
     Changes, Deed, EventFilter, EventStore, EventVersion, Position, Scope, Visit, VisitDeed, VisitEntity,
 };
 pub use time::EventTime;
-pub use validate::{MAX_EVENT_BYTES, MAX_NAME_BYTES, ParsedBatch};
+pub use validate::{BatchElement, MAX_EVENT_BYTES, MAX_NAME_BYTES, ParsedBatch};

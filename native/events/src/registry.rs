@@ -57,6 +57,13 @@ impl DeclaredEvents {
         self.unknown
     }
 
+    /// Why an event of a name that is not declared is refused.
+    pub fn refusal(&self, event: &str) -> String {
+        let some: Vec<&str> = self.names.iter().take(20).map(String::as_str).collect();
+        let more = if self.names.len() > some.len() { ", …" } else { "" };
+        format!("The event {event} is not declared for this app; declared: {}{more}.", some.join(", "))
+    }
+
     /// Is this name declared, or special?
     pub fn allows(&self, event: &str) -> bool {
         matches!(event, "$set" | "$unset" | "$delete")

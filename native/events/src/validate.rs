@@ -45,7 +45,7 @@ impl Event {
         }
     }
 
-    /// Reads an array of at most `events_max` events, each as [`parse`](Self::parse) does: one result per element, in order, and
+    /// Reads an array of at most `events_max` events, each as [`parse`](Self::parse) does: its elements, in order, and
     /// the first place where the text is not strict JSON. `Kind::Invalid` if the text is no such array.
     pub fn parse_batch(text: &[u8], now: EventTime, events_max: usize) -> Result<ParsedBatch> {
         let batch = Parser::new(text).and_then(|mut parser| {
@@ -106,14 +106,23 @@ impl Event {
     }
 }
 
-/// One result per element, and where the text is not strict JSON.
-pub type ParsedBatch = (Vec<Result<Event>>, Option<JsonError>);
+/// One element of a batch.
+#[derive(Debug)]
+pub struct BatchElement {
+    /// Length of its text.
+    pub bytes: usize,
+    /// What it is.
+    pub event: Result<Event>,
+}
+
+/// The elements, and where the text is not strict JSON.
+pub type ParsedBatch = (Vec<BatchElement>, Option<JsonError>);
 
 fn read_batch(
     parser: &mut Parser<'_>,
     now: EventTime,
     events_max: usize,
-) -> std::result::Result<Result<Vec<Result<Event>>>, Fault> {
+) -> std::result::Result<Result<Vec<BatchElement>>, Fault> {
     if !parser.open_array()? {
         let other = parser.value()?;
         return Ok(Err(invalid(format!("A batch must be a JSON array of events, got {}.", other.excerpt()))));
@@ -121,10 +130,13 @@ fn read_batch(
     let (mut events, mut count) = (Vec::new(), 0);
     while parser.item(count == 0)? {
         count += 1;
+        let start = parser.at();
         let draft = Draft::read(parser)?;
+        let bytes = parser.at() - start;
         // beyond the limit only the syntax counts
         if count <= events_max {
-            events.push(draft.map_err(|other| not_an_object(&other)).and_then(|draft| draft.finish(now)));
+            let event = draft.map_err(|other| not_an_object(&other)).and_then(|draft| draft.finish(now));
+            events.push(BatchElement { bytes, event });
         }
     }
     if count > events_max {

@@ -135,8 +135,11 @@ fn rotate(args: Rotate, context: &Context, storage: &Storage) -> Result<()> {
     if !storage.registry.rotate_access_key(&args.old, &new, until)? {
         return Err(no_such_key(&args.old));
     }
+    // it may have had less time than the overlap gives
+    let until = storage.registry.access_key(&args.old)?.and_then(|old| old.expires_ms).unwrap_or(until);
+    let verb = if until <= clock::now_ms() { "expired" } else { "expires" };
     let until = EventTime::utc(until);
-    context.console.info("AccessKey$", format_args!("Access key {} expires at {until}.", args.old));
+    context.console.info("AccessKey$", format_args!("Access key {} {verb} at {until}.", args.old));
     created(&new, context);
     Ok(())
 }

@@ -12,10 +12,10 @@ use stores::Storage;
 use super::console::Console;
 use super::context::EngineFile;
 use super::undeploy::{self, Running};
-use super::{Context, config, servers};
+use super::{Context, config, query_server, servers};
 use crate::deployable::Deployable;
 use crate::failure::{Failure, Result};
-use crate::http::{self, Engines, FailureLog, Front, Ingest, Limits, QueryServer, Target};
+use crate::http::{self, Engines, Front, Ingest, Intake, QueryServer};
 use crate::settings::Settings;
 
 pub(super) const LOGGER: &str = "MasterActor";
@@ -55,62 +55,11 @@ pub struct Args {
     #[arg(long, value_name = "MS")]
     history_timeout_ms: Option<u64>,
     #[command(flatten)]
-    keys: Keys,
-    #[command(flatten)]
-    feedback: Box<Feedback>,
+    queries: Box<query_server::QueryOptions>,
     #[command(flatten)]
     options: config::Options,
     #[command(flatten)]
     obsolete: Obsolete,
-}
-
-/// Who may do what.
-#[derive(clap::Args)]
-struct Keys {
-    /// Whoever shows this key may control the server, from anywhere [default: $ARBLAST_SERVER_KEY]
-    #[arg(long, value_name = "KEY")]
-    server_key: Option<String>,
-    /// Only who shows this key may ask [default: $ARBLAST_QUERY_KEY]
-    #[arg(long, value_name = "KEY")]
-    query_key: Option<String>,
-}
-
-impl std::fmt::Debug for Keys {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Keys")
-    }
-}
-
-/// What is told to other servers.
-#[derive(Debug, clap::Args)]
-struct Feedback {
-    /// Post each prediction as an event to the event server; needs --accesskey
-    #[arg(long)]
-    feedback: bool,
-    /// Host of the event server
-    #[arg(long, value_name = "HOST", default_value = "0.0.0.0")]
-    event_server_ip: String,
-    /// Port of the event server
-    #[arg(long, value_name = "PORT", default_value_t = 7070)]
-    event_server_port: u16,
-    /// The event server, instead of its host and port; https:// too
-    #[arg(long, value_name = "URL", conflicts_with_all = ["event_server_ip", "event_server_port"])]
-    event_server_url: Option<String>,
-    /// Access key for the event server
-    #[arg(long, value_name = "KEY")]
-    accesskey: Option<String>,
-    /// Post each query that fails to this URL
-    #[arg(long, value_name = "URL")]
-    log_url: Option<String>,
-    /// Text before the JSON of a failed query
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    log_prefix: String,
-    /// Put the prediction's id into every answer, not only where the query says withPrId
-    #[arg(long)]
-    with_pr_id: bool,
-    /// Say in every answer if it is degraded, not only where the query says withDegraded
-    #[arg(long)]
-    with_degraded: bool,
 }
 
 /// Options of `pio deploy` without a meaning here.
@@ -147,14 +96,13 @@ pub fn run(args: Args, context: Context) -> Result<()> {
     let console = context.console;
     let settings = settings(&args, &context)?;
     args.obsolete.tell(console);
+    args.queries.warn(&settings, console);
     let (_log, metrics) = servers::observe(&settings);
     let storage = context.storage()?;
     let runtime = servers::runtime()?;
     let ended = runtime.block_on(async {
-        let own = http::Settings {
-            identity: servers::identity("deploy", &context, &settings)?,
-            ..args.of_queries(&settings, console)?
-        };
+        let identity = servers::identity("deploy", &context, &settings)?;
+        let own = query_server::settings(&settings, identity)?;
         let ingest = servers::ingest(&storage, &settings)?;
         let source = Source { instance: args.engine_instance_id, may_be_absent: false };
         let server = query_server(own, source, &context, storage, ingest)?;
@@ -176,46 +124,14 @@ pub fn run(args: Args, context: Context) -> Result<()> {
 }
 
 fn settings(args: &Args, context: &Context) -> Result<Settings> {
-    let Args { ip, port, history_timeout_ms, keys, .. } = args;
-    let own = [
+    let Args { ip, port, history_timeout_ms, .. } = args;
+    let mut own = args.queries.settings();
+    own.extend([
         ("queryServerIp", ip.map(|ip| ip.to_string()), "--ip"),
         ("queryServerPort", port.map(|port| port.to_string()), "--port"),
         ("historyMsMax", history_timeout_ms.map(|ms| ms.to_string()), "--history-timeout-ms"),
-        ("serverKey", keys.server_key.clone(), "--server-key"),
-        ("queryKey", keys.query_key.clone(), "--query-key"),
-    ];
+    ]);
     config::settings(context, &args.options, &own)
-}
-
-impl Args {
-    fn of_queries(&self, settings: &Settings, console: Console) -> Result<http::Settings> {
-        let feedback = &self.feedback;
-        Ok(http::Settings {
-            with_degraded: feedback.with_degraded,
-            with_pr_id: feedback.with_pr_id,
-            feedback: feedback.event_server(console)?,
-            failure_log: feedback.failure_log()?,
-            ..of_queries(settings)
-        })
-    }
-}
-
-/// What the settings say of queries; no feedback.
-pub(super) fn of_queries(settings: &Settings) -> http::Settings {
-    let queries = &settings.queries;
-    http::Settings {
-        query_bytes_max: queries.query_bytes_max,
-        batch_bytes_max: queries.batch_bytes_max,
-        batch_queries_max: queries.batch_queries_max,
-        answering: Limits {
-            history_timeout_ms: queries.history_ms_max,
-            queries_max: queries.queries_max,
-            ..Limits::default()
-        },
-        server_key: settings.server_key.clone(),
-        query_key: settings.query_key.clone(),
-        ..http::Settings::default()
-    }
 }
 
 /// What a query server serves: the engine file here.
@@ -255,7 +171,8 @@ pub(super) fn query_server(
     storage: Storage,
     ingest: Arc<Ingest>,
 ) -> Result<QueryServer> {
-    let engines = Engines::open(storage.clone(), ingest, context.home()?);
+    let intake = Intake::new(&storage, ingest, own.lenient_json);
+    let engines = Engines::open(storage.clone(), intake, context.home()?);
     let context = context.clone();
     let load = move || {
         let engine = if may_be_absent { context.engine_if_any()? } else { Some(context.engine()?) };
@@ -265,52 +182,6 @@ pub(super) fn query_server(
         Ok(Some(Deployable::new(config, text, pinned)))
     };
     QueryServer::new(Box::new(load), engines, own)
-}
-
-impl Feedback {
-    /// Where predictions go, if they are wanted.
-    fn event_server(&self, console: Console) -> Result<Option<Target>> {
-        if !self.feedback {
-            if self.event_server_url.is_some() {
-                console.warn(LOGGER, "--event-server-url is ignored: no --feedback is given.");
-            }
-            return Ok(None);
-        }
-        let Some(key) = self.accesskey.as_deref().filter(|key| !key.is_empty()) else {
-            console.warn(LOGGER, "Feedback loop cannot be enabled because accessKey is empty.");
-            return Ok(None);
-        };
-        let host = if self.event_server_ip == "0.0.0.0" { "127.0.0.1" } else { &self.event_server_ip };
-        let url = self.event_server_url.as_deref().map_or_else(
-            || format!("http://{host}:{}", self.event_server_port),
-            |url| url.trim_end_matches('/').to_owned(),
-        );
-        if url.contains(['?', '#']) {
-            return Err(Failure::invalid("--event-server-url: give it without parameters"));
-        }
-        let option = if self.event_server_url.is_some() { "--event-server-url" } else { "--event-server-ip" };
-        let target = Target::parse(&format!("{url}/events.json?accessKey={}", escaped(key)));
-        target.map(Some).map_err(|failure| failure.of(option))
-    }
-
-    fn failure_log(&self) -> Result<Option<FailureLog>> {
-        let prefix = self.log_prefix.clone();
-        self.log_url
-            .as_deref()
-            .map(|url| {
-                let target = Target::parse(url).map_err(|failure| failure.of("--log-url"))?;
-                Ok(FailureLog { target, prefix })
-            })
-            .transpose()
-    }
-}
-
-/// A text as the value of a parameter.
-fn escaped(text: &str) -> String {
-    let safe = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    text.bytes()
-        .map(|byte| if safe(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
 }
 
 /// The port to listen on.

@@ -14,7 +14,7 @@ use super::context::{self, AppChoice};
 use super::progress::{self, Follow, grouped};
 use crate::clock;
 use crate::failure::{Failure, Result};
-use crate::import::{Import, OnError, Report, Source, Totals, sources};
+use crate::import::{Import, Names, OnError, Report, Source, Totals, sources};
 
 const LOGGER: &str = "FileToEvents$";
 
@@ -38,7 +38,7 @@ pub struct Args {
     /// Channel [default: the default channel]
     #[arg(long)]
     channel: Option<String>,
-    /// What to do with a line that is no event
+    /// What to do with a line that is no event, or not of a name that the app declares, if others are rejected
     #[arg(long, value_enum, default_value = "skip")]
     on_error: OnBadLine,
     /// Where to report lines that are no events, as JSON lines [default: a new file in the home's `reports`]
@@ -77,6 +77,7 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
             OnBadLine::Abort => OnError::Abort,
             OnBadLine::Skip => OnError::Skip,
         },
+        names: Names::new(app.declared.clone()),
         fresh: args.fresh,
         bytes_read: Arc::default(),
         events_stored: Arc::default(),
@@ -85,6 +86,12 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
     let mut report = Report::new(&args.report.unwrap_or_else(|| default_report(&home, now_ms)));
     let started = Instant::now();
     let totals = import_all(&import, &sources, &mut report)?;
+    for name in import.names.undeclared() {
+        let app = &app.name;
+        context
+            .console
+            .warn(LOGGER, format_args!("app {app:?} gets events {name:?}, whose name is not declared"));
+    }
     conclude(context, totals, started.elapsed().as_secs_f64(), &report);
     Ok(())
 }

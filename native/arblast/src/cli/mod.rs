@@ -20,6 +20,7 @@ mod models;
 mod progress;
 mod prune;
 mod query;
+mod query_server;
 mod refused;
 mod rollback;
 mod sample;

@@ -8,7 +8,7 @@ use axum::Router;
 use stores::Storage;
 use tokio::sync::Notify;
 
-use super::{Context, config, deploy, eventserver, servers};
+use super::{Context, config, deploy, eventserver, query_server, servers};
 use crate::failure::Result;
 use crate::http::{self, EventServer, Front, Ingest, QueryServer};
 use crate::observe::metrics::Metrics;
@@ -44,12 +44,15 @@ pub struct Args {
     #[arg(long)]
     stats: bool,
     #[command(flatten)]
+    queries: Box<query_server::QueryOptions>,
+    #[command(flatten)]
     options: config::Options,
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let settings = settings(args, context)?;
     let (_log, metrics) = servers::observe(&settings);
+    args.queries.warn(&settings, context.console);
     let storage = context.storage()?;
     let ingest = servers::ingest(&storage, &settings)?;
     let both = Both { context, settings: &settings, metrics: &metrics, storage, ingest };
@@ -75,13 +78,14 @@ fn settings(args: &Args, context: &Context) -> Result<Settings> {
         (args.port.or(own).map(|port| port.to_string()), option)
     };
     let (events, queries) = (port(args.event_port, "--event-port"), port(args.query_port, "--query-port"));
-    let own = [
+    let mut own = args.queries.settings();
+    own.extend([
         ("eventServerIp", ip.clone(), "--ip"),
         ("queryServerIp", ip, "--ip"),
         ("eventServerPort", events.0, events.1),
         ("queryServerPort", queries.0, queries.1),
         ("stats", args.stats.then(|| "true".to_owned()), "--stats"),
-    ];
+    ]);
     config::settings(context, &args.options, &own)
 }
 
@@ -140,10 +144,8 @@ impl Both<'_> {
     }
 
     fn query_server(&self) -> Result<QueryServer> {
-        let own = http::Settings {
-            identity: servers::identity("serve", self.context, self.settings)?,
-            ..deploy::of_queries(self.settings)
-        };
+        let identity = servers::identity("serve", self.context, self.settings)?;
+        let own = query_server::settings(self.settings, identity)?;
         let (storage, ingest) = (self.storage.clone(), Arc::clone(&self.ingest));
         let source = deploy::Source { instance: None, may_be_absent: true };
         let server = deploy::query_server(own, source, self.context, storage, ingest)?;

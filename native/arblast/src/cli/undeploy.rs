@@ -228,14 +228,14 @@ impl Server {
 
     /// One request without body; gives status and body.
     fn request(&self, method: &str, path: &str, key: Option<&str>) -> io::Result<(u16, String)> {
-        let stream = TcpStream::connect_timeout(&reachable(self.address), TIMEOUT)?;
+        let address = reachable(self.address);
+        let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         stream.set_write_timeout(Some(TIMEOUT))?;
         let key = key.map_or_else(String::new, |key| format!("Authorization: Bearer {key}\r\n"));
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\n{key}Content-Length: 0\r\n\
-             Connection: close\r\n\r\n",
-            self.address
+            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nAccept: application/json\r\n{key}Content-Length: 0\r\n\
+             Connection: close\r\n\r\n"
         );
         let Some((config, name)) = &self.tls else { return exchange(stream, &request) };
         let session = ClientConnection::new(Arc::clone(config), name.clone()).map_err(io::Error::other)?;

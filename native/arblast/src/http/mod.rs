@@ -15,7 +15,7 @@ pub mod trust;
 use std::future::Future;
 use std::net::SocketAddr;
 
-pub use self::events::EventServer;
+pub use self::events::{EventServer, Intake};
 pub use admin::AdminServer;
 pub use engines::Engines;
 pub use front::{Front, listen, notify, serve};

@@ -7,6 +7,7 @@
 
 mod blocks;
 mod identity;
+mod names;
 mod parse;
 mod pipeline;
 pub mod progress;
@@ -14,6 +15,7 @@ mod report;
 mod source;
 
 pub use identity::Identity;
+pub use names::Names;
 pub use parse::BadLine;
 pub use pipeline::{Import, OnError, Totals};
 pub use report::Report;

@@ -2,8 +2,8 @@
 
 use events::{Event, EventTime};
 
-use super::Identity;
 use super::blocks::Block;
+use super::{Identity, Names};
 
 /// A line that is no event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub struct Parsed {
 }
 
 /// Parses the lines of `block`. Events without an id get the one of their place; all were accepted at `now_ms`.
-pub fn parse(block: &Block, identity: Identity, now_ms: i64) -> Parsed {
+pub fn parse(block: &Block, identity: Identity, now_ms: i64, names: &Names) -> Parsed {
     let mut parsed = Parsed { end: block.end, ..Parsed::default() };
     if block.oversize {
         parsed.lines = 1;
@@ -46,7 +46,7 @@ pub fn parse(block: &Block, identity: Identity, now_ms: i64) -> Parsed {
         parsed.lines += 1;
         let text = line.trim_ascii();
         if !text.is_empty() {
-            match event(text, now) {
+            match event(text, now, names) {
                 Ok(mut event) => {
                     event.event_id.get_or_insert_with(|| identity.event_id(offset));
                     parsed.events.push(event);
@@ -62,12 +62,14 @@ pub fn parse(block: &Block, identity: Identity, now_ms: i64) -> Parsed {
 }
 
 /// The event of one line, or why it is none.
-fn event(line: &[u8], now: EventTime) -> Result<Event, String> {
+fn event(line: &[u8], now: EventTime, names: &Names) -> Result<Event, String> {
     let reason = |error: events::Error| error.to_string();
     // Its own line is always the first: the file's line stands beside it.
-    Event::parse(line, now)
+    let event = Event::parse(line, now)
         .map_err(reason)
-        .map_err(|text| text.strip_prefix("line 1, ").unwrap_or(&text).to_owned())
+        .map_err(|text| text.strip_prefix("line 1, ").unwrap_or(&text).to_owned())?;
+    names.check(&event.event)?;
+    Ok(event)
 }
 
 /// The first characters of a line, for a person to recognise it.

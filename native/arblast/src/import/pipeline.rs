@@ -13,7 +13,7 @@ use events::{Event, EventStore, MAX_EVENT_BYTES, Scope};
 use super::blocks::{Block, Blocks, Limits};
 use super::parse::{Parsed, parse};
 use super::progress::{Progress, Record};
-use super::{BadLine, Identity, Source};
+use super::{BadLine, Identity, Names, Source};
 use crate::failure::{Failure, Result};
 
 const LIMITS: Limits = Limits { block_bytes: 1 << 20, line_bytes_max: MAX_EVENT_BYTES };
@@ -61,6 +61,8 @@ pub struct Import<'a> {
     pub parsers: usize,
     /// For lines that are no events.
     pub on_error: OnError,
+    /// What the app declares.
+    pub names: Names,
     /// Give events new ids, even if the file was imported before.
     pub fresh: bool,
     /// Counts bytes read.
@@ -140,7 +142,7 @@ impl Import<'_> {
             let reader = scope.spawn(|| read(input, start.offset, permit_giver, block_giver));
             for _ in 0..parsers {
                 let (blocks, parsed_giver) = (&blocks, parsed_giver.clone());
-                scope.spawn(move || parse_all(blocks, &parsed_giver, identity, start.now_ms));
+                scope.spawn(move || self.parse_all(blocks, &parsed_giver, identity, start.now_ms));
             }
             drop(parsed_giver);
             let taken = in_order(&parsed, permits, take);
@@ -150,6 +152,22 @@ impl Import<'_> {
                 reader.join().map_err(|_| Failure::new(events::Kind::Internal, "the reader panicked"))?;
             taken.and(read.map_err(failed))
         })
+    }
+
+    fn parse_all(
+        &self,
+        blocks: &Mutex<Receiver<(u64, Block)>>,
+        parsed: &Sender<(u64, Parsed)>,
+        identity: Identity,
+        now_ms: i64,
+    ) {
+        loop {
+            let next = blocks.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let Ok((number, block)) = next else { return };
+            if parsed.send((number, parse(&block, identity, now_ms, &self.names))).is_err() {
+                return;
+            }
+        }
     }
 }
 
@@ -172,21 +190,6 @@ fn read(
         number += 1;
     }
     Ok(())
-}
-
-fn parse_all(
-    blocks: &Mutex<Receiver<(u64, Block)>>,
-    parsed: &Sender<(u64, Parsed)>,
-    identity: Identity,
-    now_ms: i64,
-) {
-    loop {
-        let next = blocks.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok((number, block)) = next else { return };
-        if parsed.send((number, parse(&block, identity, now_ms))).is_err() {
-            return;
-        }
-    }
 }
 
 /// Hands over blocks by number; at most as many wait as there are permits.

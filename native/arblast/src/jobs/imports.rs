@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use events::json::Object;
-use events::{EventTime, Scope};
+use events::{DeclaredEvents, EventTime, Scope};
 use stores::Storage;
 
 use super::train::new_id;
 use crate::clock;
 use crate::failure::{Failure, Result};
-use crate::import::{Import, OnError, Source, Totals};
+use crate::import::{Import, Names, OnError, Source, Totals};
 
 /// Records that are kept.
 const RECORDS_MAX: usize = 100;
@@ -27,6 +27,8 @@ pub struct ImportOrder {
     pub app: String,
     /// Where events go.
     pub scope: Scope,
+    /// Names that its events may have.
+    pub declared: Option<DeclaredEvents>,
     /// As it was asked for.
     pub path: String,
     /// What is there.
@@ -108,6 +110,7 @@ impl ImportJob {
             now_ms: self.start_ms,
             parsers: (processors / 2).max(1),
             on_error: OnError::Skip,
+            names: Names::new(order.declared.clone()),
             fresh: false,
             bytes_read: Arc::default(),
             events_stored: Arc::clone(&self.stored),

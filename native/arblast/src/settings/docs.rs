@@ -22,7 +22,7 @@ fn rendered() -> String {
                 Kind::Whole(min, max) => format!("{min} to {max}"),
                 Kind::Ip => "IP address".to_owned(),
                 Kind::Path => "path".to_owned(),
-                Kind::Secret => "string".to_owned(),
+                Kind::Text | Kind::Secret => "string".to_owned(),
                 Kind::Flag => "boolean".to_owned(),
                 other => other.to_string().replace("an array", "array"),
             };

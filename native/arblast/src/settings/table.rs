@@ -37,6 +37,8 @@ pub enum Kind {
     Ip,
     /// A path; relative to the directory of the configuration file, elsewhere to the working directory.
     Path,
+    /// Any text.
+    Text,
     /// Text that is never shown.
     Secret,
     /// Strings; with commas between them in the environment and on the command line.
@@ -67,7 +69,7 @@ impl Member {
 
 /// All members with their sections.
 pub static SECTIONS: &[Section] =
-    &[LISTENING, LIMITS, EVENTS, QUERIES, KEYS, TIMES, TLS, CORS, LOGS, STORAGE];
+    &[LISTENING, LIMITS, EVENTS, QUERIES, KEYS, FEEDBACK, TIMES, TLS, CORS, LOGS, STORAGE];
 
 /// All members.
 pub fn members() -> impl Iterator<Item = &'static Member> {
@@ -174,9 +176,47 @@ const KEYS: Section = Section {
             "serverKey",
             Kind::Secret,
             "null",
-            "Who shows it may reload, stop, and manage engines from anywhere; without it this machine may.",
+            "Who shows it may reload, stop, and manage engines from anywhere; without it this machine may. Needed behind any proxy.",
         ),
         member("queryKey", Kind::Secret, "null", "If set, only who shows it may ask."),
+    ],
+};
+
+const FEEDBACK: Section = Section {
+    title: "Feedback of the query server",
+    members: &[
+        member(
+            "feedback",
+            Kind::Flag,
+            "false",
+            "Posts each prediction as an event to an event server; needs `feedbackKey`.",
+        ),
+        member("feedbackKey", Kind::Secret, "null", "Access key for that event server."),
+        member(
+            "feedbackUrl",
+            Kind::Text,
+            "null",
+            "That event server, such as `https://events.example.com`; else the one of `eventServerIp` and `eventServerPort`, without TLS.",
+        ),
+        member(
+            "withPrId",
+            Kind::Flag,
+            "false",
+            "Puts the prediction's id into every answer, not only where the query says `withPrId`. Needs `feedback`.",
+        ),
+        member(
+            "withDegraded",
+            Kind::Flag,
+            "false",
+            "Says in every answer if it is degraded, not only where the query says `withDegraded`.",
+        ),
+        member(
+            "logUrl",
+            Kind::Secret,
+            "null",
+            "Each query that fails is posted there. Not shown, since such addresses hold keys.",
+        ),
+        member("logPrefix", Kind::Text, r#""""#, "Text before the JSON of a failed query."),
     ],
 };
 

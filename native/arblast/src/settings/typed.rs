@@ -1,6 +1,7 @@
 //! The settings as the program uses them.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub struct Settings {
     pub server_key: Option<String>,
     /// Only who shows it may ask, if given.
     pub query_key: Option<String>,
+    /// What the query server tells others, and whom.
+    pub feedback: FeedbackSettings,
     /// What a connection and a request may take.
     pub limits: Limits,
     /// HTTPS, if given.
@@ -99,6 +102,32 @@ pub struct QueryLimits {
     pub history_ms_max: u64,
 }
 
+/// What the query server tells others, and whom.
+#[derive(Clone)]
+pub struct FeedbackSettings {
+    /// Are predictions posted?
+    pub enabled: bool,
+    /// For the event server.
+    pub key: Option<String>,
+    /// The event server, without parameters.
+    pub url: String,
+    /// Does every answer have its prediction's id?
+    pub with_pr_id: bool,
+    /// Does every answer say if it is degraded?
+    pub with_degraded: bool,
+    /// Where failures are posted.
+    pub log_url: Option<String>,
+    /// Before the JSON of a failure.
+    pub log_prefix: String,
+}
+
+/// Without its secrets.
+impl fmt::Debug for FeedbackSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("FeedbackSettings").field("enabled", &self.enabled).finish_non_exhaustive()
+    }
+}
+
 /// PEM files.
 #[derive(Debug, Clone)]
 pub struct TlsFiles {
@@ -150,6 +179,7 @@ impl Effective {
             queries: self.queries(),
             server_key: self.text("serverKey").map(str::to_owned),
             query_key: self.text("queryKey").map(str::to_owned),
+            feedback: self.feedback()?,
             events: self.events(),
             webhooks_file: self.text("webhooksFile").map(PathBuf::from),
             limits: self.limits(),
@@ -172,6 +202,26 @@ impl Effective {
             uploads_max: self.size("uploadsMax"),
             reads_max: self.size("readsMax"),
         }
+    }
+
+    fn feedback(&self) -> Result<FeedbackSettings> {
+        let given = self.text("feedbackUrl").filter(|url| !url.trim().is_empty());
+        let url = given.map_or_else(
+            || format!("http://{}", reachable(self.address("eventServerIp", "eventServerPort"))),
+            |url| url.trim().trim_end_matches('/').to_owned(),
+        );
+        if url.contains(['?', '#']) {
+            return Err(Failure::invalid("feedbackUrl (--event-server-url): give it without parameters"));
+        }
+        Ok(FeedbackSettings {
+            enabled: self.flag("feedback"),
+            key: self.text("feedbackKey").map(str::to_owned),
+            url,
+            with_pr_id: self.flag("withPrId"),
+            with_degraded: self.flag("withDegraded"),
+            log_url: self.text("logUrl").map(str::to_owned),
+            log_prefix: self.text("logPrefix").unwrap_or_default().to_owned(),
+        })
     }
 
     fn queries(&self) -> QueryLimits {
@@ -258,5 +308,14 @@ impl Effective {
     fn address(&self, ip: &str, port: &str) -> SocketAddr {
         let ip = self.text(ip).and_then(|text| text.parse().ok()).unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
         SocketAddr::new(ip, u16::try_from(self.whole(port)).unwrap_or_default())
+    }
+}
+
+/// Where to connect for a server that listens on every address.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => (Ipv4Addr::LOCALHOST, address.port()).into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => (Ipv6Addr::LOCALHOST, address.port()).into(),
+        _ => address,
     }
 }

@@ -25,15 +25,19 @@ pub fn from_json(member: &Member, json: &Json, directory: &Path) -> Result<Json,
         (Kind::Path, Json::String(text)) if !text.is_empty() => {
             Ok(directory.join(text).to_string_lossy().into_owned().into())
         }
-        (Kind::Choice(_) | Kind::Ip | Kind::Secret, Json::String(text)) => from_text(member, text),
+        (Kind::Choice(_) | Kind::Ip | Kind::Text | Kind::Secret, Json::String(text)) => {
+            from_text(member, text)
+        }
         _ => Err(wrong()),
     }
 }
 
 /// Checks the text of a variable or an option.
 pub fn from_text(member: &Member, text: &str) -> Result<Json, String> {
+    let whole = text;
     let text = text.trim();
     let value = match member.kind {
+        Kind::Text => Some(Json::from(whole)),
         Kind::Flag => text.parse::<bool>().ok().map(Json::from),
         Kind::Whole(min, max) => text.parse::<i64>().ok().filter(|n| (min..=max).contains(n)).map(Json::from),
         Kind::Choice(words) => words.contains(&text).then(|| Json::from(text)),
@@ -75,6 +79,7 @@ impl fmt::Display for Kind {
             }
             Self::Ip => f.write_str("an IP address such as \"127.0.0.1\" or \"::\""),
             Self::Path => f.write_str("the path of a file"),
+            Self::Text => f.write_str("a string"),
             Self::Secret => f.write_str("a string that is not empty"),
             Self::Texts => f.write_str("an array of strings"),
         }

@@ -12,7 +12,7 @@ use crate::server::Server;
 const UR: &str = r#"{"engineId":"ur","engineFactory":"com.actionml.engines.ur.UREngine",
   "algorithm":{"indicators":[{"name":"buy","aliases":["purchase"]},{"name":"view"}],"num":NUM}}"#;
 
-fn engine(num: u32) -> String {
+pub fn engine(num: u32) -> String {
     UR.replace("NUM", &num.to_string())
 }
 
@@ -23,7 +23,7 @@ fn trained() -> Program {
     program
 }
 
-fn event(name: &str, user: &str, item: &str, seconds: u32) -> String {
+pub fn event(name: &str, user: &str, item: &str, seconds: u32) -> String {
     format!(
         r#"{{"event":"{name}","entityType":"user","entityId":"{user}","targetEntityId":"{item}","eventTime":"2026-01-02T03:{:02}:{:02}+01:00"}}"#,
         seconds / 60,
@@ -148,6 +148,14 @@ fn events_of_an_engine_are_stored_refused_or_said_not_to_be_stored() {
         (special("$delete", "user", ""), 201, "deleted"),
         (special("$set", "user", r#","properties":{"age":7}"#), 501, "not supported"),
         (special("$unset", "user", r#","properties":{"age":7}"#), 200, "Not stored"),
+        (special("$unset", "item", ""), 200, "Not stored: $unset"),
+        (special("$foo", "item", ""), 200, "Not stored: this reserved name"),
+        (
+            special("$set", "item", r#","properties":{"pio_x":1,"a":2}"#),
+            200,
+            "Not stored: names of properties",
+        ),
+        (event("buy", "a", "i1", 3).replace("\"user\"", "\"visitor\""), 200, "only with the entityType user"),
         (event("wink", "a", "i1", 3), 200, "Not stored"),
         (special("buy", "user", ""), 200, "Not stored"),
         (event("buy", "a", "i1", 4).replace("+01:00", ""), 400, "eventTime"),

@@ -6,7 +6,7 @@ use crate::queries_client::until;
 
 const EVENT: &str = r#"{"event":"buy","entityType":"user","entityId":"u"}"#;
 
-fn basic(user: &str) -> String {
+pub fn basic(user: &str) -> String {
     const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let encoded = user.as_bytes().chunks(3).flat_map(|chunk| {
         let bits = (0..3).fold(0, |bits, i| bits << 8 | usize::from(chunk.get(i).copied().unwrap_or(0)));
@@ -107,6 +107,20 @@ fn an_allow_list_restricts_what_is_written() {
     assert_eq!(server.get(&format!("/events/{id}.json?accessKey=few")).status, 200);
     server.stored("/events.json?accessKey=key", EVENT);
     assert_eq!(server.found("/events.json?accessKey=few"), 2, "reads ignore the list");
+    // nor does it replace what it may not write
+    let with_id =
+        |name: &str, id: &str| EVENT.replace("buy", name).replace('}', &format!(",\"eventId\":\"{id}\"}}"));
+    server.stored("/events.json?accessKey=key", &with_id("buy", "one"));
+    let refused = "eventId \"one\" is that of a stored buy event, and those are not allowed";
+    assert_eq!(server.post(post, &with_id("view", "one")).refusal(), (403, refused.to_owned()));
+    let batch = format!("[{},{},{}]", with_id("view", "one"), with_id("like", "two"), with_id("view", "two"));
+    let statuses = server.post("/batch/events.json?accessKey=few", &batch).json();
+    let status = |place: &str| number(&statuses, &format!("{place}.status"));
+    assert_eq!((status("0"), status("1"), status("2")), (403, 201, 201), "{statuses}");
+    let lines = format!("{}\n{}\n", with_id("view", "one"), with_id("like", "two"));
+    let summary = server.request("POST", "/events.ndjson?accessKey=few", &[], lines.as_bytes()).json();
+    assert_eq!((number(&summary, "stored"), number(&summary, "errors.0.status")), (1, 403), "{summary}");
+    assert_eq!(text(&server.get("/events/one.json?accessKey=few").json(), "event"), "buy");
 }
 
 #[test]
@@ -178,6 +192,8 @@ fn keys_expire_rotate_and_vanish() {
     for key in ["old", &key] {
         assert_eq!(find(key).status, 404, "there are no events, but the key is good");
     }
+    let told = program.ok(&["accesskey", "rotate", "short", "--overlap", "9h", "--key", "short2"]);
+    assert!(told.contains("Access key short expired at "), "{told}");
     program.ok(&["accesskey", "rotate", &key, "--overlap", "0s", "--key", "newest"]);
     wait_for(&key, "Invalid accessKey. It has expired.");
     assert_eq!(find("newest").status, 404);
@@ -187,6 +203,9 @@ fn keys_expire_rotate_and_vanish() {
         (&["accesskey", "rotate", "none"][..], "does not exist"),
         (&["accesskey", "rotate", "old", "--key", "key"], "exists already"),
         (&["accesskey", "new", "shop", "--expires", "soon"], "soon"),
+        (&["accesskey", "new", "shop", "--key", "a:b"], "no colon"),
+        (&["accesskey", "new", "shop", "--key", " a"], "no blank at its ends"),
+        (&["app", "new", "more", "--access-key", "a:b"], "no colon"),
     ];
     for (args, word) in refused {
         let outcome = program.run(args);
@@ -216,9 +235,14 @@ fn declared_events_warn_or_reject() {
     let statuses = server.post("/batch/events.json?accessKey=key", &batch).json();
     assert_eq!((number(&statuses, "0.status"), number(&statuses, "1.status")), (400, 201));
     assert_eq!(text(&statuses, "0.message"), message);
+    for command in ["events", "show"] {
+        let shown = program.json(&["app", command, "shop"]);
+        assert_eq!((text(&shown, "declared.1"), text(&shown, "unknown")), ("view", "reject"), "{command}");
+    }
+    assert!(program.ok(&["app", "show", "shop"]).contains("    Declared: buy,view | unknown: reject\n"));
+    program.ok(&["app", "events", "shop", "--unknown", "warn"]);
     let shown = program.json(&["app", "events", "shop"]);
-    assert_eq!((text(&shown, "declared.1"), text(&shown, "unknown")), ("view", "reject"));
-    declare("warn");
+    assert_eq!((text(&shown, "declared.1"), text(&shown, "unknown")), ("view", "warn"), "the names stay");
     let undeclared = || (server.post(post, &EVENT.replace("buy", "bye")).status == 201).then_some(());
     until("what is not declared is stored", undeclared);
     server.stored(post, &EVENT.replace("buy", "bye"));
@@ -228,6 +252,9 @@ fn declared_events_warn_or_reject() {
     assert!(program.json(&["app", "events", "shop"]).get("declared").unwrap().is_null());
     let refused = program.run(&["app", "events", "shop", "--declare", ""]);
     assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(
+        program.refused(1, &["app", "events", "shop", "--unknown", "reject"]).contains("--declare NAMES")
+    );
 }
 
 #[test]

@@ -76,6 +76,17 @@ fn a_batch_that_is_none_stores_nothing() {
 }
 
 #[test]
+fn an_event_of_a_batch_is_as_long_as_one_may_be() {
+    let program = shop();
+    let server = EventServer::start(&program, &["--set", "eventBytesMax=300"]);
+    let batch = format!("[{}, {}]", buy("u", "i"), buy("u", &"i".repeat(300)));
+    let statuses = server.post(BATCH, &batch).json();
+    assert_eq!((number(&statuses, "0.status"), number(&statuses, "1.status")), (201, 413), "{statuses}");
+    assert_eq!(text(&statuses, "1.message"), "the event has more than 300 bytes");
+    assert_eq!(server.found("/events.json?accessKey=key"), 1);
+}
+
+#[test]
 fn compressed_bodies() {
     let program = shop();
     let server = EventServer::start(&program, &["--set", "eventBytesMax=100000"]);

@@ -39,15 +39,7 @@ impl EventServer {
         let line = stdout.lines().map_while(Result::ok).find(|line| line.contains("Event API is live at"));
         let Some(line) = line else { panic!("{:?}", child.wait_with_output()) };
         let port = line.trim_end_matches('.').rsplit(':').next().unwrap().parse().unwrap();
-        let stderr = Arc::new(Mutex::new(String::new()));
-        let (mut source, told) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(&stderr));
-        std::thread::spawn(move || {
-            let mut line = String::new();
-            while source.read_line(&mut line).is_ok_and(|length| length > 0) {
-                told.lock().unwrap().push_str(&line);
-                line.clear();
-            }
-        });
+        let stderr = collected(child.stderr.take().unwrap());
         Self { child, port, stderr }
     }
 
@@ -95,6 +87,20 @@ impl EventServer {
             _ => answer.json().as_array().unwrap().len(),
         }
     }
+}
+
+/// What a process writes, as it comes.
+pub fn collected(stderr: std::process::ChildStderr) -> Arc<Mutex<String>> {
+    let text = Arc::new(Mutex::new(String::new()));
+    let (mut source, told) = (BufReader::new(stderr), Arc::clone(&text));
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        while source.read_line(&mut line).is_ok_and(|length| length > 0) {
+            told.lock().unwrap().push_str(&line);
+            line.clear();
+        }
+    });
+    text
 }
 
 impl Drop for EventServer {

@@ -60,6 +60,8 @@ fn one_person_is_handed_over_and_erased() {
     assert_eq!((erased.status, number(&erased.json(), "deleted")), (200, 2));
     assert_eq!((export(""), export("&channel=web")), (0, 1));
     assert_eq!(server.get("/entities/user/ann/events.json?accessKey=key").body, "[]");
+    server.delete("/entities/user/nobody.json?accessKey=key&channel=web");
+    server.told("audit: deleted 0 events of entity \"user\" \"nobody\": app 1 \"shop\", channel web, client");
     let again = server.delete("/entities/user/ann.json?accessKey=key");
     assert_eq!((again.status, number(&again.json(), "deleted")), (200, 0));
     let left = server.get("/events.json?accessKey=key").json();

@@ -69,6 +69,33 @@ fn inputs_are_files_directories_globs_and_standard_input() {
 }
 
 #[test]
+fn names_that_are_not_declared_are_bad_lines_or_told_once() {
+    let program = app();
+    let lines = [line("x"), line("y").replace("view", "vew"), line("z").replace("view", "vew")].concat();
+    program.write("e.jsonl", &lines);
+    program.ok(&["app", "events", "a", "--declare", "view", "--unknown", "reject"]);
+    let import = ["import", "--app", "a", "--input", "e.jsonl", "--report", "bad.jsonl"];
+    let totals = program.json(&import);
+    assert_eq!((number(&totals, "events"), number(&totals, "badLines")), (1, 2), "{totals}");
+    let report = std::fs::read_to_string(program.path("bad.jsonl")).unwrap();
+    assert_eq!(
+        report.matches("The event vew is not declared for this app; declared: view.").count(),
+        2,
+        "{report}"
+    );
+    assert!(program.refused(1, &[&import[..], &["--on-error", "abort"]].concat()).contains("line 2"));
+    program.ok(&["app", "events", "a", "--unknown", "warn"]);
+    let outcome = program.run(&import);
+    let told = [outcome.stdout.as_str(), &outcome.stderr].concat();
+    assert_eq!(
+        told.matches("app \"a\" gets events \"vew\", whose name is not declared").count(),
+        1,
+        "{told}"
+    );
+    assert_eq!(program.targets("a"), ["x", "y", "z"]);
+}
+
+#[test]
 fn import_refusals() {
     let program = app();
     let refused = |args: &[&str]| program.refused(1, &[&["import"], args].concat());

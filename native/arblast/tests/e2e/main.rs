@@ -6,6 +6,7 @@ mod admin;
 mod apps;
 mod browser;
 mod engines;
+mod engines_keys;
 mod engines_rest;
 mod events_auth;
 mod events_batch;

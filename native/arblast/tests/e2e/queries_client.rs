@@ -51,13 +51,13 @@ impl Client {
         body: &[u8],
     ) -> std::io::Result<Answer> {
         let length = body.len();
-        let head =
-            format!("{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n{headers}\r\n");
+        let host = if headers.contains("Host: ") { "" } else { "Host: localhost\r\n" };
+        let head = format!("{method} {path} HTTP/1.1\r\n{host}Content-Length: {length}\r\n{headers}\r\n");
         self.stream.get_mut().write_all(&[head.as_bytes(), body].concat())?;
-        self.read()
+        self.read(method != "HEAD")
     }
 
-    fn read(&mut self) -> std::io::Result<Answer> {
+    fn read(&mut self, has_body: bool) -> std::io::Result<Answer> {
         let mut line = || -> std::io::Result<String> {
             let mut line = String::new();
             if self.stream.read_line(&mut line)? == 0 {
@@ -73,7 +73,8 @@ impl Client {
             headers.push((name.to_lowercase(), value.to_owned()));
         }
         let mut answer = Answer { status, headers, body: String::new() };
-        let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
+        let length = answer.header("content-length").filter(|_| has_body);
+        let length = length.map_or(0, |length| length.parse().unwrap());
         let mut body = vec![0; length];
         self.stream.read_exact(&mut body)?;
         answer.body = String::from_utf8(body).unwrap();

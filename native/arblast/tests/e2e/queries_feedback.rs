@@ -171,7 +171,7 @@ fn failures_are_posted_and_an_absent_event_server_harms_nobody() {
     });
     let status = send(server.port, "GET", "/status.json", "");
     let posts = |on, sent, failed| format!(r#"{{"on":{on},"sent":{sent},"failed":{failed},"dropped":0}}"#);
-    let feedback = format!(r#"{{"predictions":{},"failures":{}}}"#, posts(true, 0, 50), posts(true, 1, 0));
+    let feedback = format!(r#"{{"predictions":{},"failures":{}}}"#, posts(true, 0, 50), posts(true, 2, 0));
     assert_eq!(at(&status.json(), "feedback").to_string(), feedback);
     assert!(!status.body.contains("127.0.0.1") && !status.body.contains("k=v"), "{status:?}");
     let port = server.port.to_string();
@@ -194,4 +194,35 @@ fn feedback_that_cannot_be_is_told_at_the_start() {
     let server = Server::start(&program, &["--feedback"]);
     let answer = send(server.port, "POST", "/queries.json", r#"{"withPrId":true}"#);
     assert!(answer.status == 200 && answer.json().get("prId").is_none(), "{answer:?}");
+}
+
+#[test]
+fn feedback_is_set_by_file_and_environment_for_both_commands() {
+    let program = trained();
+    let (port, posts) = listener(false);
+    let settings = format!(
+        r#"{{"feedback": true, "feedbackUrl": "http://127.0.0.1:{port}/", "logUrl": "http://127.0.0.1:{port}/log?k=v", "withPrId": true, "withDegraded": true}}"#
+    );
+    let file = program.write("settings.json", &settings).display().to_string();
+    let deploy = ["deploy", "--ip", "127.0.0.1", "--port", "0"];
+    let serve = ["serve", "--ip", "127.0.0.1", "--event-port", "0", "--query-port", "0"];
+    for command in [&deploy[..], &serve] {
+        let args = [command, &["--config", &file, "--query-key", "q", "--server-key", "s"]].concat();
+        let server = Server::of(program.command(&args).env("ARBLAST_FEEDBACK_KEY", "k+1").spawn().unwrap());
+        assert_eq!(send(server.port, "POST", "/queries.json", "{}").status, 401);
+        assert_eq!(send(server.port, "POST", "/queries.json?accessKey=q", "[]").status, 400);
+        assert_eq!(posts.recv_timeout(PATIENCE).unwrap().0, "/log?k=v", "{command:?}");
+        let answer = send(server.port, "POST", "/queries.json?accessKey=q", "{}").json();
+        let (path, event) = posts.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(path, "/events.json?accessKey=k%2B1", "{command:?}");
+        let event = json::parse(event.as_bytes()).unwrap();
+        assert_eq!(text(&event, "entityId"), text(&answer, "prId"), "{answer}");
+        assert_eq!(send(server.port, "POST", "/reload?accessKey=s", "").status, 200);
+    }
+    let mut shown = program.command(&["config", "--config", &file, "--json"]);
+    let shown = shown.env("ARBLAST_FEEDBACK_KEY", "k+1").output().unwrap();
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(!shown.contains("k+1") && !shown.contains("k=v"), "{shown}");
+    let shown = json::parse(shown.as_bytes()).unwrap();
+    assert_eq!((text(&shown, "feedbackKey.value"), text(&shown, "logUrl.value")), ("***", "***"));
 }

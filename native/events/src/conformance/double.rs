@@ -71,6 +71,7 @@ deviations! {
     history(scope: Scope, entity: (&str, &str), visit: VisitDeed<'_>) -> ();
     scan(scope: Scope, visit: Visit<'_>) -> ();
     changes(scope: Scope, since: Position, visit: VisitEntity<'_>) -> Changes;
+    check_writable() -> ();
     count(scope: Scope) -> u64;
 }
 

@@ -10,7 +10,7 @@ mod write;
 
 pub use number::Number;
 pub(crate) use parse::{Fault, Parser};
-pub use parse::{JsonError, MAX_DEPTH, parse, parse_observed};
+pub use parse::{JsonError, MAX_DEPTH, elements, parse, parse_observed};
 pub(crate) use write::push;
 pub use write::write_string;
 

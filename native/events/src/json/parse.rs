@@ -35,6 +35,25 @@ pub fn parse_observed(text: &[u8]) -> Result<(Json, Option<JsonError>), JsonErro
     Ok((json, parser.leniency()))
 }
 
+/// The texts of the elements of an array, read as leniently as [`parse`] does; whatever is no array comes as its value.
+pub fn elements(text: &[u8]) -> Result<Result<Vec<&[u8]>, Json>, JsonError> {
+    let mut parser = Parser::new(text).map_err(|fault| *fault)?;
+    let read = |parser: &mut Parser<'_>| {
+        if !parser.open_array()? {
+            return parser.value().map(Err);
+        }
+        let mut places = Vec::new();
+        while parser.item(places.is_empty())? {
+            let start = parser.at();
+            parser.value()?;
+            places.push(start..parser.at());
+        }
+        Ok(Ok(places))
+    };
+    let places = parser.document(read).map_err(|fault| *fault)?;
+    Ok(places.map(|places| places.into_iter().filter_map(|place| text.get(place)).collect()))
+}
+
 /// A [`JsonError`] on its way up, boxed so that results stay small.
 pub(crate) type Fault = Box<JsonError>;
 
@@ -137,6 +156,11 @@ impl<'a> Parser<'a> {
         self.at += 1;
         self.blanks();
         Ok(Some(name))
+    }
+
+    /// Bytes read so far.
+    pub(crate) fn at(&self) -> usize {
+        self.at
     }
 
     /// The first tolerated deviation from strict JSON.

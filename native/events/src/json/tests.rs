@@ -24,6 +24,21 @@ fn strict_json_keeps_order_and_needs_no_leniency() {
 }
 
 #[test]
+fn elements_of_an_array_are_its_texts() {
+    let texts = |text: &str| {
+        let texts = elements(text.as_bytes()).unwrap().map_err(|other| other.to_string())?;
+        Ok::<Vec<String>, String>(
+            texts.iter().map(|text| String::from_utf8_lossy(text).into_owned()).collect(),
+        )
+    };
+    let wanted = ["{ \"a\" : [1] }", "\"ä]\"", "-2.5", "[ ]"].map(str::to_owned).to_vec();
+    assert_eq!(texts(" [{ \"a\" : [1] } , \"ä]\" -2.5,[ ],] "), Ok(wanted));
+    assert_eq!(texts("[]"), Ok(Vec::new()));
+    assert_eq!(texts("{\"a\":1}"), Err("{\"a\":1}".to_owned()));
+    assert_eq!(elements(b"[1").unwrap_err().to_string(), parse(b"[1").unwrap_err().to_string());
+}
+
+#[test]
 fn tolerates_what_old_clients_send_and_says_where() {
     let cases = [
         (r#"{"user":"u5" "from":0}"#, r#"{"user":"u5","from":0}"#, "line 1, column 14: missing comma"),

@@ -224,7 +224,9 @@ fn a_batch_is_as_good_as_its_events_one_by_one() {
         texts.iter().map(|text| Event::parse(text.as_bytes(), now).map_err(|e| e.to_string())).collect();
     let batch = |text: &str, max| Event::parse_batch(text.as_bytes(), now, max);
     let (events, leniency) = batch(&format!("[{}]", texts.join(",")), 6).unwrap();
-    let events: Vec<_> = events.into_iter().map(|event| event.map_err(|e| e.to_string())).collect();
+    let bytes: Vec<_> = events.iter().map(|element| element.bytes).collect();
+    assert_eq!(bytes, texts.map(str::len));
+    let events: Vec<_> = events.into_iter().map(|element| element.event.map_err(|e| e.to_string())).collect();
     assert_eq!(events, one_by_one);
     assert_eq!(leniency, None);
     assert!(batch(&format!("[{}]", texts.join(" ")), 6).unwrap().1.is_some(), "commas may be missing");

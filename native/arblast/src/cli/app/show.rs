@@ -1,9 +1,10 @@
 //! `arblast app list` and `arblast app show`
 
-use events::json::Object;
-use events::{AccessKey, App, Channel, Json};
+use ::events::json::Object;
+use ::events::{AccessKey, App, Channel, Json};
 use stores::Storage;
 
+use super::events;
 use crate::apps;
 use crate::cli::context::Context;
 use crate::cli::table::{allowed_events, app_row, channel_row};
@@ -46,6 +47,9 @@ pub(super) fn print(app: &App, context: &Context, storage: &Storage) -> Result<(
         let label = if index == 0 { "  Access Key: " } else { "              " };
         console.info("Pio$", format_args!("{label}{} | {}", key.key, allowed_events(key)));
     }
+    if let Some(declared) = events::line(app) {
+        console.info("Pio$", format_args!("    Declared: {declared}"));
+    }
     let channels = storage.registry.channels(app.id)?;
     if !channels.is_empty() {
         console.info("Pio$", format_args!("    Channels: {} ", channel_row("Channel Name", "Channel ID")));
@@ -62,12 +66,13 @@ pub(super) fn print(app: &App, context: &Context, storage: &Storage) -> Result<(
 fn described(app: &App, storage: &Storage) -> Result<Object> {
     let keys = storage.registry.access_keys(Some(app.id))?;
     let channels = storage.registry.channels(app.id)?;
-    Ok(Object::new()
+    let object = Object::new()
         .with("name", app.name.as_str())
         .with("id", app.id)
         .with("description", app.description.as_deref().map_or(Json::Null, Json::from))
         .with("accessKeys", Json::Array(keys.iter().map(key).collect()))
-        .with("channels", Json::Array(channels.iter().map(channel).collect())))
+        .with("channels", Json::Array(channels.iter().map(channel).collect()));
+    Ok(events::described(app, object))
 }
 
 fn key(key: &AccessKey) -> Json {

@@ -8,15 +8,15 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use engine::EngineConfig;
-use events::json::{self, Object};
-use events::{Entity, Event, EventFilter, EventTime, Json, MAX_EVENT_BYTES};
+use events::json::{self, JsonError, Object};
+use events::{Entity, Event, EventFilter, EventTime, Json, Kind};
 
 use super::mirror::mirror;
-use super::{Admin, Answered, Engine, Server, comment};
+use super::{Answered, Engine, Server, comment};
 use crate::clock;
 use crate::failure::{Failure, Result};
-use crate::http::ingest::stored;
-use crate::http::queries::{QueryServer, Sender, blocking, parameter, read};
+use crate::http::events::{About, Caller, Right};
+use crate::http::queries::{QueryServer, blocking, parameter, read};
 use crate::http::refused::Refused;
 use crate::http::reply;
 
@@ -34,50 +34,55 @@ enum Fate {
     Unsupported(&'static str),
 }
 
-/// Who may write and read events: who may control the server, and who shows a key of the engine's app.
+/// The engine and who asks, if he may do that with its events: who may control the server, and who shows a key of the
+/// engine's app that has the right. Who shows a known key gets what that allows, wherever he is. Others do not learn which
+/// engines there are.
 async fn admit(
     server: &Arc<QueryServer>,
-    engine: &Engine,
+    id: &str,
     request: &Parts,
-) -> std::result::Result<Option<Vec<String>>, Refused> {
-    let (uri, headers) = (&request.uri, &request.headers);
-    let peer = crate::http::peer(&request.extensions);
-    let refused = match server.may_control(peer, uri, headers) {
-        Ok(()) => return Ok(None),
-        Err(refused) => refused,
-    };
-    let Some(key) = (Sender { peer, uri, headers }).key() else { return Err(refused) };
-    let (server, app) = (Arc::clone(server), engine.config().app_name.clone());
-    let known = blocking(move || {
-        let registry = &server.storage().registry;
-        let Some(known) = registry.access_key(&key)? else { return Ok(None) };
-        Ok(registry.app_by_name(&app)?.filter(|app| app.id == known.app).map(|_| known.events))
-    });
-    known.await?.map(Some).ok_or(refused)
+    right: Right,
+) -> std::result::Result<(Engine, Caller), Refused> {
+    let control = server.may_control(crate::http::peer(&request.extensions), &request.uri, &request.headers);
+    let shows_server_key = control.is_ok() && server.settings().server_key.is_some();
+    if !shows_server_key && let Some(caller) = server.engines().intake().known_caller(request).await? {
+        let app = caller.access.app.name.as_str();
+        let engine = server.engine(id).ok().filter(|engine| engine.config().app_name == app);
+        let foreign =
+            || Refused::new(StatusCode::UNAUTHORIZED, "the key is not one of the app of this engine");
+        let engine = engine.ok_or_else(foreign)?;
+        caller.must(right)?;
+        return Ok((engine, caller));
+    }
+    control?;
+    let engine = server.engine(id)?;
+    let (keeper, config) = (Arc::clone(server), engine.config().clone());
+    let app = blocking(move || crate::jobs::app_of(keeper.storage(), &config)).await?;
+    Ok((engine, Caller::without_key(app, request)))
 }
 
 pub(super) async fn add(State(server): Server, Path(id): Path<String>, request: Request) -> Answered {
-    let engine = server.engine(&id)?;
     let (request, body) = request.into_parts();
-    let allowed = admit(&server, &engine, &request).await?;
-    let text = read(body, MAX_EVENT_BYTES).await?;
+    let (engine, caller) = admit(&server, &id, &request, Right::Write).await?;
+    let text = read(body, server.settings().event_bytes_max).await?;
     mirror(&engine, &text).await;
-    let event = parsed(&text)?;
-    if allowed.is_some_and(|allowed| !allowed.is_empty() && !allowed.contains(&event.event)) {
-        return Err(Refused::new(StatusCode::FORBIDDEN, format!("{} events are not allowed", event.event)));
+    let intake = server.engines().intake();
+    let object = intake.tolerated(&caller, parsed(&text)).map_err(Failure::from)?;
+    if let Some(why) = useless(&object) {
+        return Ok(not_stored(why));
     }
+    let event = Event::from_json(&Json::Object(object), EventTime::utc(clock::now_ms()));
+    let event = intake.admit(&caller, event)?;
     match fate(engine.config(), &event) {
         Fate::Unsupported(why) => Err(Refused::new(StatusCode::NOT_IMPLEMENTED, why)),
-        Fate::Ignored(why) => {
-            let described = Object::new().with("comment", why).with("stored", false);
-            Ok(reply::json(StatusCode::OK, described.to_string()))
-        }
+        Fate::Ignored(why) => Ok(not_stored(why)),
         Fate::Forgets(user) => {
-            forget_user(server, engine, user).await?;
+            caller.must(Right::Delete)?;
+            forget_user(&server, caller, user).await?;
             Ok(comment(StatusCode::CREATED, "All events of the user are deleted."))
         }
         Fate::Stored => {
-            let id = store(server, engine, event).await?;
+            let id = intake.store(&caller, vec![event]).await?.into_iter().next().unwrap_or_default();
             let described =
                 Object::new().with("comment", "Event processed successfully.").with("stored", true);
             Ok(reply::json(StatusCode::CREATED, described.with("eventId", id).to_string()))
@@ -85,26 +90,16 @@ pub(super) async fn add(State(server): Server, Path(id): Path<String>, request: 
     }
 }
 
-/// Makes an event durable, together with those that arrive meanwhile, and gives its id. 429 if too many wait.
-async fn store(
-    server: Arc<QueryServer>,
-    engine: Engine,
-    event: Event,
-) -> std::result::Result<String, Refused> {
-    let keeper = Arc::clone(&server);
-    let scope = blocking(move || engine.scope(keeper.storage())).await?;
-    let ingest = server.engines().ingest();
-    let ids = stored(ingest.submit(scope, vec![event])?.await).map_err(|error| {
-        let told = ingest.outage().told(&error);
-        told.map_or_else(|| Failure::from(error).into(), Refused::busy)
-    })?;
-    Ok(ids.into_iter().next().unwrap_or_default())
+fn not_stored(why: &str) -> Response {
+    let described = Object::new().with("comment", why).with("stored", false);
+    reply::json(StatusCode::OK, described.to_string())
 }
 
 /// An event of Harness: `eventTime` is required, with its offset, and targets are items.
-fn parsed(text: &[u8]) -> std::result::Result<Event, Refused> {
-    let wrong = |why: String| Refused::from(Failure::invalid(why));
-    let json = json::parse(text).map_err(|error| wrong(format!("the event is not JSON: {error}")))?;
+fn parsed(text: &[u8]) -> events::Result<(Object, Option<JsonError>)> {
+    let wrong = |why: String| events::Error::new(Kind::Invalid, why);
+    let (json, leniency) =
+        json::parse_observed(text).map_err(|error| wrong(format!("the event is not JSON: {error}")))?;
     let Json::Object(mut object) = json else {
         return Err(wrong(format!("an event is an object, got {}", json.excerpt())));
     };
@@ -120,8 +115,26 @@ fn parsed(text: &[u8]) -> std::result::Result<Event, Refused> {
     if object.get("targetEntityId").is_some_and(|id| !id.is_null()) {
         object.insert("targetEntityType", "item");
     }
-    let now = EventTime::utc(clock::now_ms());
-    Event::from_json(&Json::Object(object), now).map_err(|error| Failure::from(error).into())
+    Ok((object, leniency))
+}
+
+/// Why an event that Harness takes, and the rules of events do not, is taken here and not stored.
+fn useless(event: &Object) -> Option<&'static str> {
+    let is_reserved = |name: &str| name.starts_with('$') || name.starts_with("pio_");
+    let name = event.get("event").and_then(Json::as_str).unwrap_or_default();
+    let properties = event.get("properties").and_then(Json::as_object);
+    match name {
+        "$set" | "$unset" | "$delete" => {}
+        name if is_reserved(name) => {
+            return Some("Not stored: this reserved name of an event has no effect.");
+        }
+        _ => {}
+    }
+    if name == "$unset" && properties.is_none_or(Object::is_empty) {
+        return Some("Not stored: $unset has no effect without properties.");
+    }
+    let has_reserved = properties.is_some_and(|all| all.iter().any(|(name, _)| is_reserved(name)));
+    has_reserved.then_some("Not stored: names of properties that begin with pio_ or $ are reserved.")
 }
 
 fn fate(config: &EngineConfig, event: &Event) -> Fate {
@@ -132,9 +145,12 @@ fn fate(config: &EngineConfig, event: &Event) -> Fate {
         ("$set", "user") => {
             Fate::Unsupported("properties of users are not supported: send them as events of an indicator")
         }
-        (name, _) if config.indicator_of(name).is_some() && event.target.is_some() => Fate::Stored,
-        (name, _) if config.indicator_of(name).is_some() => {
+        (name, _) if config.indicator_of(name).is_some() && event.target.is_none() => {
             Fate::Ignored("Not stored: an event of an indicator needs targetEntityId.")
+        }
+        (name, "user") if config.indicator_of(name).is_some() => Fate::Stored,
+        (name, _) if config.indicator_of(name).is_some() => {
+            Fate::Ignored("Not stored: events of an indicator count only with the entityType user.")
         }
         (name, _) if name.starts_with('$') => Fate::Ignored("Not stored: it has no effect on this engine."),
         _ => Fate::Ignored("Not stored: unknown event; the engine has no indicator of this name."),
@@ -143,14 +159,12 @@ fn fate(config: &EngineConfig, event: &Event) -> Fate {
 
 pub(super) async fn show(
     State(server): Server,
-    _: Admin,
     Path((id, event)): Path<(String, String)>,
+    request: Request,
 ) -> Answered {
-    let engine = server.engine(&id)?;
-    let found = blocking(move || {
-        let scope = engine.scope(server.storage())?;
-        Ok(server.storage().events.get(scope, &event)?)
-    });
+    let (request, _) = request.into_parts();
+    let (_, caller) = admit(&server, &id, &request, Right::Read).await?;
+    let found = blocking(move || Ok(server.storage().events.get(caller.scope, &event)?));
     let found = found.await?.ok_or_else(|| Refused::new(StatusCode::NOT_FOUND, "there is no such event"))?;
     let mut text = String::new();
     found.write_json(&mut text);
@@ -163,15 +177,13 @@ pub(super) async fn of_user(
     Path((id, user)): Path<(String, String)>,
     request: Request,
 ) -> Answered {
-    let engine = server.engine(&id)?;
     let (request, _) = request.into_parts();
-    admit(&server, &engine, &request).await?;
+    let (_, caller) = admit(&server, &id, &request, Right::Read).await?;
     let (num, from) = (count(&request.uri, "num", 100)?, count(&request.uri, "from", 0)?);
     if num.saturating_add(from) > PAGE_MAX {
         return Err(Failure::invalid(format!("from + num must be at most {PAGE_MAX}")).into());
     }
     let text = blocking(move || {
-        let scope = engine.scope(server.storage())?;
         let filter = EventFilter {
             entity_type: Some("user".to_owned()),
             entity_id: Some(user),
@@ -180,7 +192,7 @@ pub(super) async fn of_user(
             ..EventFilter::default()
         };
         let (mut text, mut seen) = (String::from("["), 0);
-        server.storage().events.find(scope, &filter, &mut |event| {
+        server.storage().events.find(caller.scope, &filter, &mut |event| {
             seen += 1;
             if seen > from {
                 if text.len() > 1 {
@@ -206,21 +218,19 @@ pub(super) async fn forget(
     Path((id, user)): Path<(String, String)>,
     request: Request,
 ) -> Answered {
-    let engine = server.engine(&id)?;
     let (request, _) = request.into_parts();
-    admit(&server, &engine, &request).await?;
-    forget_user(server, engine, user).await
+    let (_, caller) = admit(&server, &id, &request, Right::Delete).await?;
+    forget_user(&server, caller, user).await?;
+    Ok(comment(StatusCode::OK, "All data deleted"))
 }
 
 async fn forget_user(
-    server: Arc<QueryServer>,
-    engine: Engine,
+    server: &Arc<QueryServer>,
+    caller: Caller,
     user: String,
-) -> std::result::Result<Response, Refused> {
-    blocking(move || {
-        let scope = engine.scope(server.storage())?;
-        Ok(server.storage().events.delete_entity(scope, "user", &user)?)
-    })
-    .await?;
-    Ok(comment(StatusCode::OK, "All data deleted"))
+) -> std::result::Result<(), Refused> {
+    let server = Arc::clone(server);
+    let about = About { kind: "user".to_owned(), id: user, as_target: false };
+    blocking(move || Ok(server.engines().intake().erase(&caller, &about, caller.scope, None))).await??;
+    Ok(())
 }

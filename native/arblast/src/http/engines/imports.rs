@@ -4,6 +4,7 @@ use std::path::Path as FilePath;
 
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri, header};
+use events::Scope;
 
 use super::{Admin, Answered, Server};
 use crate::failure::{Failure, Result};
@@ -11,17 +12,19 @@ use crate::http::queries::{blocking, parameter};
 use crate::http::refused::Refused;
 use crate::http::reply;
 use crate::import::{Source, sources};
-use crate::jobs::ImportOrder;
+use crate::jobs::{ImportOrder, app_of};
 
 pub(super) async fn create(State(server): Server, _: Admin, Path(id): Path<String>, uri: Uri) -> Answered {
     let engine = server.engine(&id)?;
     let path = parameter(&uri, "import_path").unwrap_or_default();
     let begun = blocking(move || {
         let engines = server.engines();
+        let app = app_of(server.storage(), engine.config())?;
         let order = ImportOrder {
             engine: engine.config().variant.clone(),
-            app: engine.config().app_name.clone(),
-            scope: engine.scope(server.storage())?,
+            app: app.name,
+            scope: Scope { app: app.id, channel: None },
+            declared: app.declared,
             sources: found(&path)?,
             path,
             home: engines.home.clone(),

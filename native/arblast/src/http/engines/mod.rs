@@ -24,9 +24,10 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use stores::Storage;
 
+use super::events::Intake;
 use super::queries::{QueryServer, blocking, read};
 use super::refused::Refused;
-use super::{Ingest, reply};
+use super::reply;
 use crate::deployable::Deployable;
 use crate::failure::{Failure, Result};
 use crate::jobs::{Background, Imports};
@@ -37,7 +38,7 @@ const ENGINE_BYTES_MAX: usize = 1 << 20;
 /// The engines of a home, and the trains that run for them here.
 pub struct Engines {
     storage: Storage,
-    ingest: Arc<Ingest>,
+    intake: Intake,
     catalogue: Catalogue,
     trains: Background,
     imports: Imports,
@@ -45,10 +46,10 @@ pub struct Engines {
 }
 
 impl Engines {
-    /// The engines that `home` keeps; `ingest` stores their events.
-    pub fn open(storage: Storage, ingest: Arc<Ingest>, home: PathBuf) -> Self {
+    /// The engines that `home` keeps; `intake` takes in their events.
+    pub fn open(storage: Storage, intake: Intake, home: PathBuf) -> Self {
         let catalogue = Catalogue::open(home.join("engines"));
-        Self { storage, ingest, catalogue, trains: Background::default(), imports: Imports::default(), home }
+        Self { storage, intake, catalogue, trains: Background::default(), imports: Imports::default(), home }
     }
 
     /// Follows changed engine files. Beside the queries.
@@ -61,9 +62,9 @@ impl Engines {
         &self.storage
     }
 
-    /// What makes their events durable.
-    pub fn ingest(&self) -> &Arc<Ingest> {
-        &self.ingest
+    /// What takes in their events.
+    pub fn intake(&self) -> &Intake {
+        &self.intake
     }
 
     /// Stops the trains.
@@ -86,12 +87,6 @@ impl Engine {
 
     fn config(&self) -> &EngineConfig {
         &self.is.config
-    }
-
-    /// Where its events are.
-    fn scope(&self, storage: &Storage) -> Result<Scope> {
-        let app = crate::jobs::app_of(storage, self.config())?;
-        Ok(Scope { app: app.id, channel: None })
     }
 }
 

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use axum::extract::ConnectInfo;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use events::{Rights, Scope};
+use events::{App, Rights, Scope};
 
 use super::EventServer;
 use super::directory::{Access, Unknown};
+use super::intake::Intake;
 use super::params::Params;
 use super::refusal::Refusal;
 use crate::clock;
@@ -50,7 +51,33 @@ impl Right {
     }
 }
 
-impl EventServer {
+impl Caller {
+    fn new(access: Arc<Access>, channel: Option<u32>, parts: &Parts) -> Self {
+        let scope = Scope { app: access.app.id, channel };
+        let client = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
+        Self { access, scope, client }
+    }
+
+    /// Who needs no key: he may do everything in the default channel of `app`.
+    pub fn without_key(app: App, parts: &Parts) -> Self {
+        Self::new(Arc::new(Access::to_all_of(app)), None, parts)
+    }
+
+    /// 403 unless he has this right.
+    pub fn must(&self, right: Right) -> Result<(), Refusal> {
+        if right.is_in(self.access.rights) {
+            return Ok(());
+        }
+        let granted: Vec<&str> = self.access.rights.names().collect();
+        Err(Refusal::forbidden(format!(
+            "This accessKey may not {}: its scope is {}.",
+            right.name(),
+            granted.join(", ")
+        )))
+    }
+}
+
+impl Intake {
     /// Whoever sent this request. 401 unless its key and channel are known.
     pub async fn caller(&self, parts: &Parts) -> Result<Caller, Refusal> {
         let params = Params::of(&parts.uri);
@@ -64,29 +91,34 @@ impl EventServer {
                 Refusal::unauthorized(format!("Invalid channel '{name}'."))
             }
         })?;
-        if access.expires_ms.is_some_and(|expires| expires <= clock::now_ms()) {
-            return Err(Refusal::unauthorized("Invalid accessKey. It has expired."));
-        }
-        let scope = Scope { app: access.app.id, channel };
-        let client = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
-        Ok(Caller { access, scope, client })
+        check_expiry(&access)?;
+        Ok(Caller::new(access, channel, parts))
     }
 
-    /// The same, who must have this right: else 403.
-    pub async fn caller_with(&self, right: Right, parts: &Parts) -> Result<Caller, Refusal> {
-        let caller = self.caller(parts).await?;
-        if right.is_in(caller.access.rights) {
-            return Ok(caller);
-        }
-        let granted: Vec<&str> = caller.access.rights.names().collect();
-        let refusal = Refusal::forbidden(format!(
-            "This accessKey may not {}: its scope is {}.",
-            right.name(),
-            granted.join(", ")
-        ));
-        self.count_refused(caller.scope.app, refusal.status, 1);
-        Err(refusal)
+    /// Whoever sent a request that needs no access key: `None` if it shows no known one. In the default channel.
+    pub async fn known_caller(&self, parts: &Parts) -> Result<Option<Caller>, Refusal> {
+        let Ok(key) = access_key(parts, Params::of(&parts.uri)) else { return Ok(None) };
+        let Ok((access, channel)) = self.directory.find(&key, None).await? else { return Ok(None) };
+        check_expiry(&access)?;
+        Ok(Some(Caller::new(access, channel, parts)))
     }
+}
+
+impl EventServer {
+    /// Whoever sent this request, who must have this right: else 403, which is counted.
+    pub async fn caller_with(&self, right: Right, parts: &Parts) -> Result<Caller, Refusal> {
+        let caller = self.intake.caller(parts).await?;
+        let may = caller.must(right);
+        may.inspect_err(|refusal| self.count_refused(caller.scope.app, refusal.status, 1))?;
+        Ok(caller)
+    }
+}
+
+fn check_expiry(access: &Access) -> Result<(), Refusal> {
+    if access.expires_ms.is_some_and(|expires| expires <= clock::now_ms()) {
+        return Err(Refusal::unauthorized("Invalid accessKey. It has expired."));
+    }
+    Ok(())
 }
 
 /// The key of a request: parameter `accessKey`, else the user of a Basic header, else a Bearer token.

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
 use events::json::write_string;
-use events::{Event, EventTime};
+use events::{BatchElement, Event, EventTime};
 
 use super::auth::{Caller, Right};
 use super::refusal::Refusal;
@@ -29,12 +29,12 @@ pub async fn post(State(server): Server, request: Request) -> Result<Response, R
 /// The statuses, in the order of the events. What is valid is stored, all or nothing, whatever becomes of the others.
 async fn answer(server: &EventServer, caller: &Caller, parts: &Parts, body: Body) -> Result<String, Refusal> {
     let (parsed, _plain) = parsed(server, parts, body).await?;
-    let parsed = server.tolerated(caller, parsed)?;
+    let parsed = server.intake.tolerated(caller, parsed)?;
     let mut events = Vec::with_capacity(parsed.len());
     let mut labels = Vec::new();
     let mut refusals = Vec::new();
-    for event in parsed {
-        match server.admit(caller, event) {
+    for element in parsed {
+        match admitted(server, caller, element) {
             Ok(event) => {
                 labels.extend(server.statistics.as_ref().map(|_| Label::of(&event)));
                 events.push(event);
@@ -43,12 +43,21 @@ async fn answer(server: &EventServer, caller: &Caller, parts: &Parts, body: Body
             Err(refusal) => refusals.push(Some(refusal)),
         }
     }
-    let ids = if events.is_empty() { Vec::new() } else { server.store(caller, events).await? };
+    let ids = if events.is_empty() { Vec::new() } else { server.intake.store(caller, events).await? };
     count(server, caller, labels, &refusals);
     Ok(statuses(ids, refusals))
 }
 
-/// One result per element, with the body, whose memory counts until the events are stored.
+/// The event of an element, as if it had come alone.
+fn admitted(server: &EventServer, caller: &Caller, element: BatchElement) -> Result<Event, Refusal> {
+    let bytes_max = server.settings.event_bytes_max;
+    if element.bytes > bytes_max {
+        return Err(Refusal::too_large("the event", bytes_max));
+    }
+    server.intake.admit(caller, element.event)
+}
+
+/// The elements, with the body, whose memory counts until the events are stored.
 async fn parsed(
     server: &EventServer,
     parts: &Parts,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use events::{AccessKey, DeclaredEvents, Registry, Rights, Scope};
+use events::{AccessKey, App, Channel, DeclaredEvents, Registry, Rights, Scope};
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
@@ -51,9 +51,27 @@ pub struct AppEntry {
 }
 
 impl Access {
+    /// To everything in an app.
+    pub fn to_all_of(app: App) -> Self {
+        let app = Arc::new(AppEntry::new(app, Vec::new()));
+        Self { app, rights: Rights::ALL, expires_ms: None, events: Vec::new() }
+    }
+
+    /// Is there anything that it may not write?
+    pub fn has_list(&self) -> bool {
+        !self.events.is_empty()
+    }
+
     /// May it write events of this name?
     pub fn allows(&self, event: &str) -> bool {
         self.events.is_empty() || self.events.iter().any(|name| name == event)
+    }
+}
+
+impl AppEntry {
+    fn new(app: App, channels: Vec<Channel>) -> Self {
+        let channels = channels.into_iter().map(|channel| (channel.name, channel.id)).collect();
+        Self { id: app.id, name: app.name, declared: app.declared, channels }
     }
 }
 
@@ -126,9 +144,7 @@ impl Snapshot {
         let mut apps = BTreeMap::new();
         for app in registry.apps()? {
             let channels = registry.channels(app.id)?;
-            let channels = channels.into_iter().map(|channel| (channel.name, channel.id)).collect();
-            let entry = AppEntry { id: app.id, name: app.name, declared: app.declared, channels };
-            apps.insert(app.id, Arc::new(entry));
+            apps.insert(app.id, Arc::new(AppEntry::new(app, channels)));
         }
         let access = |key: AccessKey| {
             let app = Arc::clone(apps.get(&key.app)?);

@@ -16,7 +16,7 @@ use super::auth::{Caller, Right};
 use super::params::Params;
 use super::refusal::Refusal;
 use super::stream::{IfNone, Writer};
-use super::{EventServer, Server, notes, params};
+use super::{EventServer, Server, params};
 use crate::http::reply;
 
 /// `GET /entities/<type>/<id>.json`: its properties.
@@ -65,7 +65,9 @@ pub async fn export(State(server): Server, request: Request) -> Result<Response,
             return out.array(|visit| about.visit(store, caller.scope, visit)).map(|_| ());
         }
         out.push("{\"channels\":[");
-        for (index, (name, scope)) in reader.directory.scopes(caller.scope.app)?.into_iter().enumerate() {
+        for (index, (name, scope)) in
+            reader.intake.directory.scopes(caller.scope.app)?.into_iter().enumerate()
+        {
             if out.is_lost() {
                 break;
             }
@@ -88,7 +90,7 @@ pub async fn delete(State(server): Server, request: Request) -> Result<Response,
     let wanted = Wanted::of(&parts, ".json")?;
     let name = Params::of(&parts.uri).text("channel")?;
     let eraser = Arc::clone(&server);
-    let answer = server.reading(move || eraser.outcome(erase(&eraser, &caller, &wanted, name)));
+    let answer = server.reading(move || erase(&eraser, &caller, &wanted, name));
     Ok(reply::json(StatusCode::OK, answer.await?.to_string()))
 }
 
@@ -97,34 +99,24 @@ fn erase(
     caller: &Caller,
     wanted: &Wanted,
     channel: Option<String>,
-) -> events::Result<Object> {
+) -> Result<Object, Refusal> {
+    let intake = &server.intake;
     let Wanted { about, all_channels } = wanted;
     let scopes = match all_channels {
-        true => server.directory.scopes(caller.scope.app)?,
+        true => intake.outcome(intake.directory.scopes(caller.scope.app))?,
         false => vec![(channel, caller.scope)],
     };
     let (mut deleted, mut channels) = (0, Vec::new());
     for (name, scope) in scopes {
-        let erased = about.erase(server.store.as_ref(), scope)?;
+        let erased = intake.erase(caller, about, scope, name.as_deref())?;
         let sum = erased.own + erased.as_target;
         deleted += sum;
-        audit(caller, about, scope, sum);
         let counts = Object::new().with("channel", name.map_or(Json::Null, Json::from)).with("deleted", sum);
         channels.push(Json::from(counts.with("asTarget", erased.as_target)));
     }
     let answer = Object::new().with("deleted", deleted);
     let is_plain = !all_channels && !about.as_target;
     Ok(if is_plain { answer } else { answer.with("channels", channels) })
-}
-
-fn audit(caller: &Caller, About { kind, id, .. }: &About, scope: Scope, deleted: u64) {
-    let client = caller.client.map_or_else(|| "unknown".to_owned(), |client| client.to_string());
-    let channel = scope.channel.map_or_else(|| "default".to_owned(), |channel| channel.to_string());
-    let app = &caller.access.app;
-    notes::audit(format_args!(
-        "deleted {deleted} events of entity {kind:?} {id:?}: app {} {:?}, channel {channel}, client {client}",
-        app.id, app.name
-    ));
 }
 
 /// What a request about one entity wants.

@@ -35,10 +35,12 @@ use crate::failure::{Failure, Result};
 use crate::settings::EventLimits;
 use crate::webhooks::Connectors;
 use body::Budget;
-use directory::Directory;
-use notes::Notes;
-use refusal::Refusal;
 use stats::Statistics;
+
+pub use about::About;
+pub use auth::{Caller, Right};
+pub use intake::Intake;
+pub use refusal::Refusal;
 
 /// What the routes take and give, as OpenAPI.
 const OPENAPI: &str = include_str!("openapi.json");
@@ -46,13 +48,12 @@ const OPENAPI: &str = include_str!("openapi.json");
 /// An event server.
 pub struct EventServer {
     store: Arc<dyn EventStore>,
-    directory: Directory,
+    intake: Intake,
     ingest: Arc<Ingest>,
     budget: Arc<Budget>,
     uploads: Arc<Semaphore>,
     reads: Arc<Semaphore>,
     statistics: Option<Statistics>,
-    notes: Notes,
     connectors: Connectors,
     settings: EventLimits,
 }
@@ -69,13 +70,12 @@ impl EventServer {
     ) -> Self {
         Self {
             store: Arc::clone(&storage.events),
-            directory: Directory::new(Arc::clone(&storage.registry)),
+            intake: Intake::new(storage, Arc::clone(&ingest), settings.lenient_json),
             ingest,
             budget: Arc::new(Budget::new(settings.buffered_bytes_max)),
             uploads: Arc::new(Semaphore::new(settings.uploads_max)),
             reads: Arc::new(Semaphore::new(settings.reads_max)),
             statistics: settings.stats.then(Statistics::new),
-            notes: Notes::new(settings.lenient_json),
             connectors,
             settings,
         }
@@ -108,7 +108,9 @@ impl EventServer {
         front.allow_streaming("/entities/{kind}/{file}");
         front.allow_streaming("/entities/{kind}/{file}/events.json");
         let server = Arc::clone(self);
-        front.ready_when(move || server.directory.check().and_then(|()| server.ingest.outage().check()));
+        front.ready_when(move || {
+            server.intake.directory.check().and_then(|()| server.ingest.outage().check())
+        });
         self.ingest.equip(front.metrics());
     }
 
@@ -154,7 +156,7 @@ async fn openapi() -> Response {
 /// There are none yet; whoever may ask is told so.
 async fn plugin(State(server): Server, request: Request) -> std::result::Result<Response, Refusal> {
     let (parts, _) = request.into_parts();
-    server.caller(&parts).await?;
+    server.intake.caller(&parts).await?;
     Err(Refusal::not_found())
 }
 

@@ -171,7 +171,8 @@ impl Upload {
             Line::Text(text) => {
                 self.group_bytes += text.len();
                 let parsed = Event::parse_observed(text, EventTime::utc(clock::now_ms()));
-                self.server.admit(&self.caller, self.server.tolerated(&self.caller, parsed))
+                let intake = &self.server.intake;
+                intake.admit(&self.caller, intake.tolerated(&self.caller, parsed))
             }
             Line::TooLong => Err(Refusal::too_large("the line", self.server.settings.event_bytes_max)),
         };
@@ -215,7 +216,7 @@ impl Upload {
     /// Waits for the oldest group.
     fn settle(&mut self) -> Result<(), Refusal> {
         let Some(group) = self.waiting.pop_front() else { return Ok(()) };
-        let ids = self.server.stored(group.answer.blocking_recv()).inspect_err(|refusal| {
+        let ids = self.server.intake.stored(group.answer.blocking_recv()).inspect_err(|refusal| {
             self.server.count_refused(self.caller.scope.app, refusal.status, group.labels.len());
         })?;
         self.summary.stored += ids.len() as u64;

@@ -55,12 +55,10 @@ impl Notes {
         }
     }
 
-    /// An event was stored though its name is not declared.
+    /// An event was let in though its name is not declared.
     pub fn undeclared(&self, app: u32, app_name: &str, event: &str) {
         if is_new(&self.undeclared, (app, event.to_owned())) {
-            tracing::warn!(
-                "app {app_name:?} gets events {event:?}, whose name is not declared; it is stored"
-            );
+            tracing::warn!("app {app_name:?} gets events {event:?}, whose name is not declared");
         }
     }
 }

@@ -62,7 +62,7 @@ async fn store(
         Ok((Event::parse_observed(&plain.bytes, now), plain))
     };
     let (parsed, _plain) = if is_large { blocking(parse).await? } else { parse()? };
-    store_one(server, caller, server.tolerated(caller, parsed), label).await
+    store_one(server, caller, server.intake.tolerated(caller, parsed), label).await
 }
 
 /// Stores one event, if this caller may, and gives its id; `label` says what was stored.
@@ -72,9 +72,9 @@ pub async fn store_one(
     event: events::Result<Event>,
     label: &mut Option<Label>,
 ) -> Result<String, Refusal> {
-    let event = server.admit(caller, event)?;
+    let event = server.intake.admit(caller, event)?;
     *label = server.statistics.is_some().then(|| Label::of(&event));
-    let ids = server.store(caller, vec![event]).await?;
+    let ids = server.intake.store(caller, vec![event]).await?;
     Ok(ids.into_iter().next().unwrap_or_default())
 }
 
@@ -96,7 +96,7 @@ pub async fn delete(State(server): Server, request: Request) -> Result<Response,
     let caller = server.caller_with(Right::Delete, &parts).await?;
     let id = event_id(&parts)?;
     let own = Arc::clone(&server);
-    let found = server.reading(move || own.outcome(own.store.delete(caller.scope, &id))).await?;
+    let found = server.reading(move || own.intake.outcome(own.store.delete(caller.scope, &id))).await?;
     if found { Ok(reply::message(StatusCode::OK, "Found")) } else { Err(Refusal::not_found()) }
 }
 

@@ -39,7 +39,7 @@ pub async fn post(State(server): Server, request: Request) -> Result<Response, R
 /// `GET`: is there such a connector?
 pub async fn get(State(server): Server, request: Request) -> Result<Response, Refusal> {
     let (parts, _) = request.into_parts();
-    server.caller(&parts).await?;
+    server.intake.caller(&parts).await?;
     connector(&server, &parts)?;
     Ok(reply::message(StatusCode::OK, "Ok"))
 }
@@ -71,13 +71,13 @@ async fn store(
     });
     let now = EventTime::utc(clock::now_ms());
     let mut events = Vec::new();
-    for object in server.tolerated(caller, Ok(converted.await?))? {
-        events.push(server.admit(caller, Event::from_json(&Json::Object(object), now))?);
+    for object in server.intake.tolerated(caller, Ok(converted.await?))? {
+        events.push(server.intake.admit(caller, Event::from_json(&Json::Object(object), now))?);
     }
     if server.statistics.is_some() {
         labels.extend(events.iter().map(Label::of));
     }
-    if events.is_empty() { Ok(Vec::new()) } else { server.store(caller, events).await }
+    if events.is_empty() { Ok(Vec::new()) } else { server.intake.store(caller, events).await }
 }
 
 fn connector<'s>(server: &'s EventServer, parts: &Parts) -> Result<&'s Connector, Refusal> {

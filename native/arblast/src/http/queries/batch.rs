@@ -23,17 +23,16 @@ pub(super) async fn queries(State(server): Server, request: Request) -> Response
 }
 
 /// The queries of an array, each as its text.
-fn separate(text: &[u8], queries_max: usize) -> Result<Vec<String>, Refused> {
+fn separate(text: &[u8], queries_max: usize) -> Result<Vec<Vec<u8>>, Refused> {
     let wrong = |what: String| Refused::new(StatusCode::BAD_REQUEST, what);
-    let json = json::parse(text).map_err(|error| wrong(format!("the batch is not JSON: {error}")))?;
-    let queries = json
-        .as_array()
-        .ok_or_else(|| wrong(format!("a batch is an array of queries, got {}", json.excerpt())))?;
+    let queries = json::elements(text).map_err(|error| wrong(format!("the batch is not JSON: {error}")))?;
+    let queries =
+        queries.map_err(|other| wrong(format!("a batch is an array of queries, got {}", other.excerpt())))?;
     if queries.len() > queries_max {
         let number = queries.len();
         return Err(wrong(format!("a batch has at most {queries_max} queries, got {number}")));
     }
-    Ok(queries.iter().map(ToString::to_string).collect())
+    Ok(queries.into_iter().map(<[u8]>::to_vec).collect())
 }
 
 /// A place in the batch, and what became of its query.
@@ -60,7 +59,7 @@ async fn in_order(mut asked: JoinSet<Outcome>, number: usize) -> (Vec<String>, b
     (answered, degraded)
 }
 
-async fn answers(server: &Arc<QueryServer>, queries: Vec<String>) -> Response {
+async fn answers(server: &Arc<QueryServer>, queries: Vec<Vec<u8>>) -> Response {
     let by = async {
         let engine = server.its_engine()?;
         let by = server.by(&engine).await?;
@@ -75,7 +74,7 @@ async fn answers(server: &Arc<QueryServer>, queries: Vec<String>) -> Response {
     for (place, query) in queries.into_iter().enumerate() {
         let server = Arc::clone(server);
         let (engine, by) = (Arc::clone(&engine), (Arc::clone(&serving), Arc::clone(&served)));
-        asked.spawn(async move { (place, server.answer_text(&engine, Ok(by), query.as_bytes()).await) });
+        asked.spawn(async move { (place, server.answer_text(&engine, Ok(by), &query).await) });
     }
     let (answered, degraded) = in_order(asked, number).await;
     let mut response = reply::json(StatusCode::OK, format!("[{}]", answered.join(",")));

@@ -28,7 +28,7 @@ pub(super) async fn reload(State(server): Server, _: Admin) -> Response {
     });
     match reloaded.await {
         Ok(()) => reply::message(StatusCode::OK, "Reloading..."),
-        Err(failure) => untrained(failure).into_response(),
+        Err(failure) => untrained("<id>", failure).into_response(),
     }
 }
 

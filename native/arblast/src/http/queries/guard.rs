@@ -1,8 +1,9 @@
 //! Who may do what: a key where one is configured, and without one only this machine for what controls the server.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
 use sha2::{Digest, Sha256};
 
 use crate::http::refused::Refused;
@@ -27,7 +28,8 @@ impl Sender<'_> {
             return Ok(());
         }
         Err(denied(
-            "only this machine may do that; others need the key of the server, and none is configured",
+            "only this machine may do that, without a proxy and by the name localhost or 127.0.0.1; others need the key of the \
+             server, and none is configured",
         ))
     }
 
@@ -56,23 +58,51 @@ impl Sender<'_> {
         parameter(self.uri, name)
     }
 
-    /// Does it come from this machine, for itself? A proxy here speaks for others and says so; a browser here may be told
-    /// by any page that it shows what to send, and tells where that page is from.
+    /// Does it come from this machine, for itself? A proxy here speaks for others, and most say so; a browser here may be
+    /// told by any page that it shows what to send, and tells where that page is from. The name of the host keeps out pages
+    /// whose own name was made to lead here.
     fn is_local(&self) -> bool {
-        const FOR_OTHERS: [&str; 3] = ["forwarded", "x-forwarded-for", "x-real-ip"];
         self.peer.ip().to_canonical().is_loopback()
-            && FOR_OTHERS.iter().all(|name| !self.headers.contains_key(*name))
+            && self.headers.keys().all(|name| !is_of_a_proxy(name))
+            && self.headers.get_all(header::HOST).iter().count() < 2
+            && self.host().is_none_or(names_this_machine)
             && !self.is_foreign_page()
     }
 
     /// Is it a page from elsewhere that a browser shows?
     pub fn is_foreign_page(&self) -> bool {
-        let text = |name: &str| self.headers.get(name).and_then(|value| value.to_str().ok());
-        let host = text("host").unwrap_or_default();
-        let is_own = |origin: &str| origin.split_once("://").is_some_and(|(_, authority)| authority == host);
+        let is_own = |origin: &str| {
+            let authority = origin.split_once("://").map(|(_, authority)| authority);
+            authority.is_some() && authority == self.host()
+        };
         let is_near = |site: &str| matches!(site, "same-origin" | "none");
-        !text("origin").is_none_or(is_own) || !text("sec-fetch-site").is_none_or(is_near)
+        !self.text("origin").is_none_or(is_own) || !self.text("sec-fetch-site").is_none_or(is_near)
     }
+
+    /// The name by which this server was asked.
+    fn host(&self) -> Option<&str> {
+        self.text("host").or_else(|| self.uri.authority().map(Authority::as_str))
+    }
+
+    /// The value of a header; what is no text is like none that is wanted.
+    fn text(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap_or("?"))
+    }
+}
+
+/// Does whoever passes on requests of others add this header?
+fn is_of_a_proxy(header: &HeaderName) -> bool {
+    matches!(header.as_str(), "forwarded" | "via" | "x-real-ip")
+        || header.as_str().starts_with("x-forwarded-")
+}
+
+/// Is this `Host`, with or without a port, a name that leads to this machine from nowhere else?
+fn names_this_machine(host: &str) -> bool {
+    let Ok(authority) = host.parse::<Authority>() else { return false };
+    let name = authority.host();
+    let is_loopback = |name: &str| name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    !host.contains('@')
+        && (name.eq_ignore_ascii_case("localhost") || is_loopback(name.trim_matches(['[', ']'])))
 }
 
 fn denied(message: &str) -> Refused {
@@ -130,7 +160,7 @@ mod tests {
 
     #[test]
     fn without_a_key_anybody_may_ask_and_this_machine_control() {
-        let cases: [Case<'_>; 11] = [
+        let cases: [Case<'_>; 25] = [
             (HERE, &[], true),
             ("[::1]:9", &[], true),
             ("[::ffff:127.0.0.1]:9", &[], true),
@@ -142,6 +172,20 @@ mod tests {
             (HERE, &[("origin", "null")], false),
             (HERE, &[("sec-fetch-site", "cross-site")], false),
             (HERE, &[("sec-fetch-site", "none")], true),
+            (HERE, &[("x-forwarded-host", "shop.example")], false),
+            (HERE, &[("x-real-ip", "10.0.0.9")], false),
+            (HERE, &[("via", "1.1 proxy")], false),
+            (HERE, &[("host", "127.0.0.1:8000")], true),
+            (HERE, &[("host", "127.1.2.3")], true),
+            (HERE, &[("host", "[::1]:8000")], true),
+            (HERE, &[("host", "LocalHost")], true),
+            (HERE, &[("host", "evil.example:8000"), ("origin", "http://evil.example:8000")], false),
+            (HERE, &[("host", "localhost.evil.example")], false),
+            (HERE, &[("host", "127.0.0.1.evil.example")], false),
+            (HERE, &[("host", "x@127.0.0.1")], false),
+            (HERE, &[("host", "10.0.0.9")], false),
+            (HERE, &[("host", "0.0.0.0:8000")], false),
+            (HERE, &[("host", "")], false),
         ];
         for (peer, headers, may_control) in cases {
             assert_eq!(granted(peer, "/stop", headers, None), (true, may_control), "{peer} {headers:?}");

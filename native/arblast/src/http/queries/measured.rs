@@ -50,7 +50,7 @@ impl QueryServer {
         self.gauge(front, "arblast_history_stuck", "Threads that hang in the event store.", |of| {
             of.answering.stuck() as u64
         });
-        self.engines.ingest().equip(front.metrics());
+        self.engines.intake().ingest().equip(front.metrics());
         self.equip_model(front);
         self.equip_feedback(front);
     }

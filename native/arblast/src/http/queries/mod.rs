@@ -25,7 +25,7 @@ use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 
 use super::engines::{self, Engines};
-use super::events::{body::is_gzip, gzip};
+use super::events::{Refusal, body::is_gzip, gzip};
 use super::front::read_body;
 use super::refused::Refused;
 use super::{Front, page, reply, serve, termination};
@@ -59,6 +59,10 @@ const OPENAPI: &str = include_str!("openapi.json");
 pub struct Settings {
     /// A longer query is refused.
     pub query_bytes_max: usize,
+    /// A longer event is refused.
+    pub event_bytes_max: usize,
+    /// Is an event taken that is JSON by tolerance only?
+    pub lenient_json: bool,
     /// A longer batch of queries is refused.
     pub batch_bytes_max: usize,
     /// Queries in a batch.
@@ -85,6 +89,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             query_bytes_max: 1 << 20,
+            event_bytes_max: 1 << 20,
+            lenient_json: true,
             batch_bytes_max: 4 << 20,
             batch_queries_max: 100,
             answering: Limits::default(),
@@ -189,8 +195,9 @@ impl QueryServer {
             .route("/queries.json/", post(queries))
             .route("/batch/queries.json", post(batch::queries))
             .route("/health", get(status::health))
-            .route("/reload", get(control::reload).post(control::reload))
-            .route("/stop", get(control::stop).post(control::stop))
+            // of a GET, HEAD would be the same, and nobody who asks for heads expects to change anything
+            .route("/reload", get(control::reload).post(control::reload).head(no_such_method))
+            .route("/stop", get(control::stop).post(control::stop).head(no_such_method))
             .route("/plugins.json", get(control::plugins))
             .route("/plugins/{*name}", get(no_plugins))
             .merge(engines::router())
@@ -232,8 +239,9 @@ impl QueryServer {
         let serving = match engine.opened() {
             Some(serving) => serving,
             None => {
+                let id = engine.config.variant.clone();
                 let (engine, storage) = (Arc::clone(engine), self.engines.storage().clone());
-                blocking(move || engine.serving(&storage)).await.map_err(untrained)?
+                blocking(move || engine.serving(&storage)).await.map_err(|failure| untrained(&id, failure))?
             }
         };
         let served = serving.served();
@@ -273,7 +281,10 @@ impl QueryServer {
         text: &[u8],
     ) -> std::result::Result<Answer, Refused> {
         let (started, started_ms) = (Instant::now(), clock::now_ms());
+        let bytes_max = self.settings.query_bytes_max;
         let answered = match parsed(text).and_then(|query| Ok((by?, query))) {
+            // one of a batch may be
+            _ if text.len() > bytes_max => Err(Refusal::too_large("the query", bytes_max).into()),
             Ok((by, query)) => self.predict(by, query, started_ms).await,
             Err(refused) => Err(refused),
         };
@@ -300,9 +311,9 @@ impl QueryServer {
 pub type By = (Arc<Serving>, Arc<Served>);
 
 /// Not trained yet is a state of the server, not a mistake of who asks.
-fn untrained(failure: Failure) -> Refused {
+fn untrained(id: &str, failure: Failure) -> Refused {
     if failure.kind() == Kind::NotFound {
-        Refused::busy(format!("{failure}, or POST /engines/<id>/jobs"))
+        Refused::busy(format!("{failure}, or POST /engines/{id}/jobs"))
     } else {
         failure.into()
     }

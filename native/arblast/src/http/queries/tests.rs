@@ -19,6 +19,7 @@ use tokio::runtime::Runtime;
 use super::super::Ingest;
 use super::{Engines, Limits, QueryServer, Settings};
 use crate::deployable::Deployable;
+use crate::http::Intake;
 use crate::jobs::TrainJob;
 
 const ENGINE: &str = r#"{"engineId":"e","engineFactory":"com.actionml.engines.ur.UREngine",
@@ -133,7 +134,8 @@ impl Shop {
         let runtime = Runtime::new().unwrap();
         let storage = self.storage.clone();
         let ingest = Arc::new(Ingest::start(Arc::clone(&storage.events), 100).unwrap());
-        let engines = Engines::open(storage.clone(), ingest, self.home.path().to_path_buf());
+        let intake = Intake::new(&storage, ingest, settings.lenient_json);
+        let engines = Engines::open(storage.clone(), intake, self.home.path().to_path_buf());
         let load = Box::new(move || Ok(Some(Deployable::new(config(), ENGINE.to_owned(), None))));
         let port = runtime.block_on(async {
             let server = QueryServer::new(load, engines, settings).unwrap();
@@ -194,7 +196,7 @@ fn ask(port: u16, method: &str, path: &str, body: &str) -> Reply {
     let length = body.len();
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
     )
     .unwrap();
     let mut answer = String::new();
@@ -216,7 +218,7 @@ impl Served {
 
 fn metrics(port: u16) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    write!(stream, "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    write!(stream, "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
@@ -301,7 +303,7 @@ fn clients_that_went_away_do_not_keep_threads() {
             let length = body.len();
             write!(
                 stream,
-                "POST /queries.json HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}"
+                "POST /queries.json HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}"
             )
             .unwrap();
             stream

@@ -55,6 +55,7 @@ impl Bench {
             now_ms: 5,
             parsers: 2,
             on_error,
+            names: super::super::Names::default(),
             fresh,
             bytes_read: Arc::default(),
             events_stored: Arc::default(),
