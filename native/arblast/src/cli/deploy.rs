@@ -194,7 +194,6 @@ impl Port<'_> {
     /// Listens; first stops a query server of the same engine that has the port, and nothing else.
     pub(super) async fn listen(&self, server: &QueryServer) -> Result<tokio::net::TcpListener> {
         let address = self.settings.query_server;
-        let running = undeploy::Server::like(self.settings)?;
         let mut patience = Instant::now() + LOOK_TIMEOUT;
         loop {
             let error = match http::listen(address, self.settings.reuse_port) {
@@ -204,6 +203,7 @@ impl Port<'_> {
             if error.kind() != ErrorKind::AddrInUse || Instant::now() > patience {
                 return Err(cannot_bind(address, &error));
             }
+            let running = undeploy::Server::like(self.settings)?;
             match running.running() {
                 Some(found) => {
                     may_replace(&found, server, address)?;
