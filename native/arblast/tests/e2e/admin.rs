@@ -87,6 +87,14 @@ fn apps_come_and_go_as_tools_of_the_original_expect() {
     assert_eq!(send(admin.port, "PUT", "/cmd/app", "").status, 405);
     let foreign = Client::new(admin.port).send("POST", "/cmd/app", "Origin: http://evil.example\r\n", b"{}");
     assert_eq!(foreign.status, 403, "{foreign:?}");
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", admin.port)).unwrap();
+    std::io::Write::write_all(
+        &mut stream,
+        b"GET /cmd/app HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n",
+    )
+    .unwrap();
+    let rebound = std::io::read_to_string(stream).unwrap();
+    assert!(rebound.starts_with("HTTP/1.1 403"), "a name that was made to lead here: {rebound}");
     let id = admin.child.id().to_string();
     assert!(Command::new("kill").args(["-s", "TERM", &id]).status().unwrap().success());
     let ended = wait_for(|| admin.child.try_wait().unwrap()).and_then(|status| status.code());

@@ -59,18 +59,23 @@ impl Sender<'_> {
     }
 
     /// Does it come from this machine, for itself? A proxy here speaks for others, and most say so; a browser here may be
-    /// told by any page that it shows what to send, and tells where that page is from. The name of the host keeps out pages
-    /// whose own name was made to lead here.
+    /// told by any page that it shows what to send, and tells where that page is from.
     fn is_local(&self) -> bool {
-        self.peer.ip().to_canonical().is_loopback()
+        self.is_near()
             && self.headers.keys().all(|name| !is_of_a_proxy(name))
             && self.headers.get_all(header::HOST).iter().count() < 2
-            && self.host().is_none_or(names_this_machine)
             && !self.is_foreign_page()
     }
 
-    /// Is it a page from elsewhere that a browser shows?
+    fn is_near(&self) -> bool {
+        self.peer.ip().to_canonical().is_loopback()
+    }
+
+    /// Is it a page from elsewhere that a browser shows? It says so, or asks this machine by a name that was made to lead here.
     pub fn is_foreign_page(&self) -> bool {
+        if self.is_near() && !self.host().is_none_or(names_this_machine) {
+            return true;
+        }
         let is_own = |origin: &str| {
             let authority = origin.split_once("://").map(|(_, authority)| authority);
             authority.is_some() && authority == self.host()
