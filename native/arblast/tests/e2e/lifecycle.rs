@@ -1,13 +1,12 @@
 //! How servers begin, replace each other and end.
 
-use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 
 use events::{Json, json};
 
-use crate::operation::{Deployed, wait_for};
+use crate::operation::{Deployed, ServiceManager, wait_for};
 use crate::program::{Program, http, number, own_port, text};
-use crate::queries_client::{PATIENCE, send, until};
+use crate::queries_client::{send, until};
 use crate::serve::{Both, shop};
 use crate::server::{Server, trained};
 
@@ -30,21 +29,14 @@ fn systemd_is_told_when_all_that_serve_does_is_ready() {
         if train {
             program.ok(&["train"]);
         }
-        let path = program.path("notify");
-        let manager = UnixDatagram::bind(&path).unwrap();
-        manager.set_read_timeout(Some(PATIENCE)).unwrap();
-        let told = || {
-            let mut state = [0; 64];
-            let length = manager.recv(&mut state).unwrap();
-            String::from_utf8_lossy(&state[..length]).into_owned()
-        };
+        let manager = ServiceManager::of(&program);
         let mut command = program.command(&[&["serve", "--ip", "127.0.0.1"], &options[..]].concat());
-        let mut both = Both::of(command.env("NOTIFY_SOCKET", &path).spawn().unwrap());
-        assert_eq!(told(), "READY=1", "{options:?}");
+        let mut both = Both::of(command.env("NOTIFY_SOCKET", &manager.socket).spawn().unwrap());
+        assert_eq!(manager.told(), "READY=1", "{options:?}");
         let port = both.port("Event API is live at");
         assert_eq!(http(port, "GET", "/health", "").unwrap().0, 200);
         terminate(both.child.id());
-        assert_eq!(told(), "STOPPING=1", "{options:?}");
+        assert_eq!(manager.told(), "STOPPING=1", "{options:?}");
         assert_eq!(both.ended(), Some(0));
     }
 }

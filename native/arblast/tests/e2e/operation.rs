@@ -14,6 +14,28 @@ use events::{Json, json};
 use crate::program::{Program, http, text};
 use crate::queries_client::PATIENCE;
 
+/// What systemd is to a server: a socket that hears how it stands.
+pub struct ServiceManager {
+    pub socket: PathBuf,
+    heard: UnixDatagram,
+}
+
+impl ServiceManager {
+    pub fn of(program: &Program) -> Self {
+        let socket = program.path("notify");
+        let heard = UnixDatagram::bind(&socket).unwrap();
+        heard.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self { socket, heard }
+    }
+
+    /// The next thing that a server says.
+    pub fn told(&self) -> String {
+        let mut state = [0; 64];
+        let length = self.heard.recv(&mut state).unwrap();
+        String::from_utf8_lossy(&state[..length]).into_owned()
+    }
+}
+
 /// A running `arblast deploy` whose standard error goes to a file.
 pub struct Deployed {
     child: Child,
@@ -262,18 +284,11 @@ fn metrics_are_what_prometheus_reads() {
 #[test]
 fn systemd_is_told() {
     let program = trained();
-    let path = program.path("notify");
-    let manager = UnixDatagram::bind(&path).unwrap();
-    manager.set_read_timeout(Some(PATIENCE)).unwrap();
-    let told = || {
-        let mut state = [0; 64];
-        let length = manager.recv(&mut state).unwrap();
-        String::from_utf8_lossy(&state[..length]).into_owned()
-    };
-    let mut server = Deployed::start(&program, &[], &[("NOTIFY_SOCKET", path.to_str().unwrap())]);
-    assert_eq!(told(), "READY=1");
+    let manager = ServiceManager::of(&program);
+    let mut server = Deployed::start(&program, &[], &[("NOTIFY_SOCKET", manager.socket.to_str().unwrap())]);
+    assert_eq!(manager.told(), "READY=1");
     server.signal("TERM");
-    assert_eq!(told(), "STOPPING=1");
+    assert_eq!(manager.told(), "STOPPING=1");
     assert_eq!(server.ended(), Some(0));
 }
 
