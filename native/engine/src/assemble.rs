@@ -69,7 +69,7 @@ pub(crate) fn assemble(
     config: &EngineConfig,
     correlated: Correlated,
     described: &[EntityProperties],
-    counters: Vec<RankingCounter<'_>>,
+    counters: Vec<RankingCounter>,
     report: &mut TrainReport,
 ) -> Result<ModelParts> {
     let ranked: Vec<RankedItems> = rankings_of(config, counters, described);
@@ -115,7 +115,7 @@ type RankedItems = (String, Vec<(String, f32)>);
 /// The rankings in their configured order. A counter stands for each counted one, in the same order.
 fn rankings_of(
     config: &EngineConfig,
-    counters: Vec<RankingCounter<'_>>,
+    counters: Vec<RankingCounter>,
     described: &[EntityProperties],
 ) -> Vec<RankedItems> {
     if config.recs_model == RecsModel::CollabFiltering {

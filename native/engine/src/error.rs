@@ -38,6 +38,15 @@ pub enum Error {
     /// The observer asked for an end.
     #[error("stopped before the model was complete")]
     Stopped,
+    /// Bytes of another process of the same job are not as they were written.
+    #[error("damaged on its way between processes: {0}")]
+    Damaged(&'static str),
+    /// Bytes of another process come from another version of this program.
+    #[error("made by another version of Arblast: give every process of the job the same jar or program")]
+    OtherVersion,
+    /// Portions that do not belong together.
+    #[error("read for another engine file or another time of training: give every process of the job the same")]
+    OtherEngine,
     /// The new model was not published: it is empty or much smaller than the one in use.
     #[error("{0}")]
     Shrunk(String),
@@ -56,6 +65,8 @@ impl Error {
             | Self::Shrunk(_) => Kind::Invalid,
             Self::Store(error) => error.kind(),
             Self::Stopped => Kind::Unavailable,
+            Self::Damaged(_) => Kind::Corrupt,
+            Self::OtherVersion | Self::OtherEngine => Kind::Version,
             Self::Model(error) => match error.kind() {
                 ErrorKind::Version => Kind::Version,
                 ErrorKind::Corrupt => Kind::Corrupt,

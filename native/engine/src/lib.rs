@@ -8,6 +8,7 @@
 mod answer;
 mod assemble;
 mod config;
+mod counting;
 mod dither;
 mod error;
 mod explain;
@@ -18,26 +19,34 @@ pub mod itemsimilarity;
 mod live;
 mod members;
 mod plan;
+mod portion;
 mod prune;
 mod query;
 mod ranking;
 mod recommend;
+mod report;
 mod train;
+mod training;
 mod training_set;
 mod window;
+mod wire;
 
 pub use config::{
     ConfigError, EngineConfig, EventWindow, Indicator, Leniency, Ranking, RankingKind, RecsModel, Warning,
     redacted,
 };
+pub use counting::{Block, Counting};
 pub use dither::{Dither, DitherChange, Dithered};
 pub use error::{Error, Result};
 pub use explain::{Explained, Reason, Reasons};
 pub use history::History;
 pub use live::LiveItems;
 pub use members::{Problem, nearest};
+pub use portion::Portion;
 pub use prune::{PruneOptions, PruneReport, Pruned, prune};
 pub use query::{DateRange, Effect, HistoryEvent, Query, QueryError, RangeRule, Rule};
 pub use recommend::{Recommendation, Recommendations, Recommender};
-pub use train::{IndicatorReport, Observer, TrainOptions, TrainReport, Trained, train};
+pub use report::{IndicatorReport, TrainReport};
+pub use train::{Observer, TrainOptions, Trained, train};
+pub use training::Training;
 pub use training_set::{Preparation, Prepared, Statistics, TrainingSet};

@@ -233,7 +233,7 @@ impl Pruning<'_> {
         let Events { store, scope } = self.events;
         self.observer.stage(stage, store.count(scope)?);
         let mut window = Window::new(self.window, self.now_ms);
-        window.learn(store, scope)?;
+        window.learn_all(store, scope)?;
         let mut entities = Entities::default();
         let mut read = 0_u64;
         let mut look = |event: &EventRef<'_>| {

@@ -3,15 +3,17 @@
 use events::EventRef;
 use model::{Dictionary, DictionaryBuilder, DictionaryError};
 
+use crate::Result;
 use crate::config::{Ranking, RankingKind};
 use crate::hash::Hash;
+use crate::wire::{Reader, Writer};
 
 /// Counts of one thing in the parts of a window, oldest first. Popular uses one part, trending two, hot three.
 type Parts = [u32; 3];
 
 /// Counts the events of one ranking while events stream by, in any order.
-pub(crate) struct RankingCounter<'a> {
-    ranking: &'a Ranking,
+pub(crate) struct RankingCounter {
+    ranking: Ranking,
     start_ms: i64,
     /// First instants of the second and third part.
     cuts_ms: [i64; 2],
@@ -20,9 +22,9 @@ pub(crate) struct RankingCounter<'a> {
     counts: Vec<Parts>,
 }
 
-impl<'a> RankingCounter<'a> {
+impl RankingCounter {
     /// A window of `ranking.duration_ms` that ends at its `end_ms`, or else at `now_ms`.
-    pub fn new(ranking: &'a Ranking, now_ms: i64) -> Self {
+    pub fn new(ranking: Ranking, now_ms: i64) -> Self {
         let end_ms = ranking.end_ms.unwrap_or(now_ms);
         let start_ms = end_ms.saturating_sub(ranking.duration_ms);
         let length = end_ms.saturating_sub(start_ms);
@@ -40,7 +42,7 @@ impl<'a> RankingCounter<'a> {
     ///
     /// # Errors
     /// More distinct things than a dictionary holds.
-    pub fn push(&mut self, event: &EventRef<'_>) -> Result<(), DictionaryError> {
+    pub fn push(&mut self, event: &EventRef<'_>) -> std::result::Result<(), DictionaryError> {
         let at = event.event_time.millis;
         let Some((_, target)) = event.target else { return Ok(()) };
         if at < self.start_ms
@@ -50,12 +52,40 @@ impl<'a> RankingCounter<'a> {
             return Ok(());
         }
         let part = usize::from(at >= self.cuts_ms[0]) + usize::from(at >= self.cuts_ms[1]);
-        let thing = self.things.intern(target)? as usize;
+        let counts = self.counts_of(target)?;
+        counts[part] = counts[part].saturating_add(1);
+        Ok(())
+    }
+
+    /// Appends what was counted.
+    pub fn write_to(&self, writer: &mut Writer) {
+        writer.number(self.counts.len() as u64);
+        for (id, parts) in (0..).zip(&self.counts) {
+            writer.text(self.things.get(id));
+            parts.iter().for_each(|&count| writer.number(u64::from(count)));
+        }
+    }
+
+    /// Adds what [`write_to`](Self::write_to) wrote of a counter of the same ranking.
+    ///
+    /// # Errors
+    /// The bytes are damaged; more distinct things than a dictionary holds.
+    pub fn read_from(&mut self, reader: &mut Reader<'_>) -> Result<()> {
+        for _ in 0..reader.count()? {
+            let counts = self.counts_of(reader.text()?)?;
+            for count in counts {
+                *count = count.saturating_add(reader.small()?);
+            }
+        }
+        Ok(())
+    }
+
+    fn counts_of(&mut self, thing: &str) -> std::result::Result<&mut Parts, DictionaryError> {
+        let thing = self.things.intern(thing)? as usize;
         if thing == self.counts.len() {
             self.counts.push([0; 3]);
         }
-        self.counts[thing][part] = self.counts[thing][part].saturating_add(1);
-        Ok(())
+        Ok(&mut self.counts[thing])
     }
 
     /// Things of the window with their counts, by thing id.
@@ -117,7 +147,7 @@ mod tests {
 
     fn counted(kind: RankingKind, times: &[(&str, i64)]) -> Vec<(String, Option<f32>)> {
         let ranking = ranking(kind);
-        let mut counter = RankingCounter::new(&ranking, 100);
+        let mut counter = RankingCounter::new(ranking.clone(), 100);
         for &(item, millis) in times {
             let time = EventTime { millis, offset_seconds: 0 };
             let event = EventRef {

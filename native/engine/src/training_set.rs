@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use cco::{Correlators, CrossOccurrence, Interactions, Params, Sampling};
 use model::{Dictionary, DictionaryBuilder};
 
+use crate::wire::{Reader, Writer};
 use crate::{Error, Result};
 
 /// Interned interactions as they were pushed: 8 bytes each.
@@ -112,6 +113,53 @@ impl TrainingSet {
         Ok(())
     }
 
+    /// Appends all pairs, users one after another; about two bytes a pair, and the texts of the ids.
+    pub(crate) fn write_to(&self, writer: &mut Writer) {
+        write_texts(writer, &self.users);
+        for pushed in &self.indicators {
+            write_texts(writer, &pushed.things);
+            let mut starts = vec![0_usize; self.users.len() as usize + 1];
+            for &(user, _) in pushed.pairs() {
+                starts[user as usize + 1] += 1;
+            }
+            for user in 1..starts.len() {
+                starts[user] += starts[user - 1];
+            }
+            let mut things = vec![0; starts.last().copied().unwrap_or(0)];
+            let mut ends = starts.clone();
+            for &(user, thing) in pushed.pairs() {
+                things[ends[user as usize]] = thing;
+                ends[user as usize] += 1;
+            }
+            for user in 1..starts.len() {
+                let row = &mut things[starts[user - 1]..starts[user]];
+                row.sort_unstable();
+                writer.row(row);
+            }
+        }
+    }
+
+    /// Adds what [`write_to`](Self::write_to) wrote of a set for the same indicators.
+    ///
+    /// # Errors
+    /// The bytes are damaged; more distinct ids than a dictionary holds.
+    pub(crate) fn read_from(&mut self, reader: &mut Reader<'_>) -> Result<()> {
+        let users = read_texts(reader, &mut self.users)?;
+        for pushed in &mut self.indicators {
+            let things = read_texts(reader, &mut pushed.things)?;
+            let mut pairs = Vec::new();
+            for &user in &users {
+                reader.row(|thing| {
+                    let thing = things.get(thing as usize);
+                    pairs.push((user, *thing.ok_or(Error::Damaged("a pair names no thing"))?));
+                    Ok(())
+                })?;
+            }
+            pushed.pairs.push(pairs);
+        }
+        Ok(())
+    }
+
     /// Matrices of the users that have enough primary events. Equal for any number of threads, order of pushing and merging.
     ///
     /// # Errors
@@ -129,6 +177,16 @@ impl TrainingSet {
             .collect::<Result<_>>()?;
         Ok(Prepared { users: users.len(), indicators })
     }
+}
+
+fn write_texts(writer: &mut Writer, texts: &DictionaryBuilder) {
+    writer.number(u64::from(texts.len()));
+    (0..texts.len()).for_each(|id| writer.text(texts.get(id)));
+}
+
+/// Interns what [`write_texts`] wrote; gives their ids here.
+fn read_texts(reader: &mut Reader<'_>, own: &mut DictionaryBuilder) -> Result<Vec<u32>> {
+    (0..reader.count()?).map(|_| Ok(own.intern(reader.text()?)?)).collect()
 }
 
 /// Interns all strings of another builder; gives their ids here.
@@ -255,10 +313,23 @@ impl Prepared {
         threads: usize,
         progress: &(dyn Fn(u64, u64) -> ControlFlow<()> + Sync),
     ) -> Result<Correlators> {
-        let other = (indicator > 0).then(|| &self.indicators[indicator].interactions);
-        let cross = CrossOccurrence::new(&self.indicators[0].interactions, other, params)?;
+        let cross = cross(&self.matrices(), indicator, params)?;
         cross.all_unless_stopped(threads, progress).ok_or(Error::Stopped)
     }
+
+    /// The interactions per indicator, without names.
+    pub(crate) fn matrices(&self) -> Vec<&Interactions> {
+        self.indicators.iter().map(|indicator| &indicator.interactions).collect()
+    }
+}
+
+/// One of several matrices against the first.
+///
+/// # Errors
+/// They have different numbers of users.
+pub(crate) fn cross(matrices: &[&Interactions], indicator: usize, params: Params) -> Result<CrossOccurrence> {
+    let other = (indicator > 0).then(|| matrices[indicator]);
+    Ok(CrossOccurrence::new(matrices[0], other, params)?)
 }
 
 #[cfg(test)]
@@ -322,7 +393,17 @@ mod tests {
             let (left, right) = shuffled.split_at(if shuffled.is_empty() { 0 } else { cut.index(shuffled.len()) });
             let mut merged = set(left);
             merged.merge(set(right)).unwrap();
-            prop_assert_eq!(contents(&merged.finish(threads, &preparation(least)).unwrap()), expected);
+            prop_assert_eq!(&contents(&merged.finish(threads, &preparation(least)).unwrap()), &expected);
+            let mut carried = TrainingSet::new(2);
+            for part in [right, left] {
+                let mut writer = Writer::new(*b"test", 1);
+                set(part).write_to(&mut writer);
+                let bytes = writer.finish();
+                let mut reader = Reader::new(&bytes, *b"test", 1).unwrap();
+                carried.read_from(&mut reader).unwrap();
+                reader.finish().unwrap();
+            }
+            prop_assert_eq!(contents(&carried.finish(threads, &preparation(least)).unwrap()), expected);
         }
     }
 }

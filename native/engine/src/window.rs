@@ -29,19 +29,29 @@ impl Window {
         }
     }
 
-    /// Finds the newest of equal events, if the window is to hold just those: one more pass over the store.
-    pub fn learn(&mut self, store: &dyn EventStore, scope: Scope) -> Result<()> {
-        let Some(mut newest) = self.newest.take() else { return Ok(()) };
+    /// Must every event be learned before the first is asked for?
+    pub fn learns(&self) -> bool {
+        self.newest.is_some()
+    }
+
+    /// Learns all events of a scope, if it must: one more pass over the store.
+    pub fn learn_all(&mut self, store: &dyn EventStore, scope: Scope) -> Result<()> {
+        if !self.learns() {
+            return Ok(());
+        }
         store.scan(scope, &mut |event| {
-            if self.young(event) {
-                let candidate = (event.event_time.millis, hash(event.event_id));
-                let kept = newest.entry(content(event)).or_insert(candidate);
-                *kept = candidate.max(*kept);
-            }
+            self.learn(event);
             ControlFlow::Continue(())
-        })?;
-        self.newest = Some(newest);
-        Ok(())
+        })
+    }
+
+    /// Takes note of an event, for the newest of equal ones, if the window is to hold just those.
+    pub fn learn(&mut self, event: &EventRef<'_>) {
+        let young = self.young(event);
+        let Some(newest) = self.newest.as_mut().filter(|_| young) else { return };
+        let candidate = (event.event_time.millis, hash(event.event_id));
+        let kept = newest.entry(content(event)).or_insert(candidate);
+        *kept = candidate.max(*kept);
     }
 
     /// Is the event to be counted?

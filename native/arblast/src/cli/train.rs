@@ -15,7 +15,7 @@ use super::progress::{self, grouped};
 use super::prune;
 use crate::clock;
 use crate::failure::Result;
-use crate::jobs::{Published, TrainJob, described};
+use crate::jobs::{Published, TrainJob};
 
 const LOGGER: &str = "CoreWorkflow$";
 
@@ -147,7 +147,7 @@ fn conclude(console: Console, engine: &EngineFile, published: &Published, second
                 .with("digest", digest.as_str())
                 .with("seconds", times)
                 .with("pruned", pruned.map_or(Json::Null, |report| prune::described(report, false).into()))
-                .with("report", described(report)),
+                .with("report", report.to_json()),
         );
     }
 }

@@ -11,6 +11,6 @@ mod turn;
 pub use background::{Background, Order};
 pub use imports::{ImportOrder, Imports};
 pub use log::log_of;
-pub use report::{described, is_cancelled, job};
+pub use report::{is_cancelled, job};
 pub use train::{Published, TrainJob, app_of};
 pub use turn::{ask_to_stop, runs};

@@ -1,36 +1,9 @@
-//! The report of a train as JSON, for records and for programs.
+//! Training runs as JSON, for records and for programs.
 
-use engine::{IndicatorReport, TrainReport};
 use events::json::{self, Number, Object};
 use events::{EngineInstance, EventTime, InstanceStatus, Json};
 
 use super::train::CANCELLED;
-
-/// All of the report.
-pub fn described(report: &TrainReport) -> Object {
-    let rankings: Object =
-        report.rankings.iter().map(|(name, items)| (name.clone(), Json::from(*items))).collect();
-    Object::new()
-        .with("events", report.events)
-        .with("users", report.users)
-        .with("items", report.items)
-        .with("indicators", Json::Array(report.indicators.iter().map(indicator).collect()))
-        .with("rankings", rankings)
-        .with("memoryBytes", report.memory_bytes)
-        .with("warnings", report.warnings.clone())
-}
-
-fn indicator(report: &IndicatorReport) -> Json {
-    Object::new()
-        .with("name", report.name.as_str())
-        .with("events", report.events)
-        .with("users", report.users)
-        .with("things", report.things)
-        .with("cells", report.cells)
-        .with("sampled", report.sampled)
-        .with("correlators", report.correlators)
-        .into()
-}
 
 /// A real number as JSON; what JSON cannot say becomes `null`.
 pub(super) fn real(value: f64) -> Json {

@@ -7,7 +7,6 @@ use stores::{ModelInfo, Storage, TrainedBy};
 
 use super::log::JobLog;
 use super::recorder::Recorder;
-use super::report::described;
 use super::turn::{self, Turn};
 use crate::failure::{Failure, Result};
 use crate::identity::{BUILD, VERSION};
@@ -114,7 +113,7 @@ impl TrainJob<'_> {
                 recorder.note(format_args!("generation {} is published", published.generation));
                 record.status = InstanceStatus::Completed;
                 record.generation = Some(published.generation);
-                record.report = described(&published.report).with("stages", stages).to_string();
+                record.report = published.report.to_json().with("stages", stages).to_string();
             }
             Err(failure) => {
                 let stopped = recorder.why_stopped().map(str::to_owned);

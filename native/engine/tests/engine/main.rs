@@ -5,6 +5,7 @@
 mod answers;
 mod dither;
 mod live;
+mod portions;
 mod pruning;
 mod shop;
 mod training;
