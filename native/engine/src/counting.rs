@@ -29,7 +29,9 @@ struct Indicator {
 
 impl Counting {
     /// Bytes of these matrices, the primary first: about two a cell.
-    pub(crate) fn bytes_of<'a>(matrices: impl ExactSizeIterator<Item = (&'a Interactions, Params)>) -> Vec<u8> {
+    pub(crate) fn bytes_of<'a>(
+        matrices: impl ExactSizeIterator<Item = (&'a Interactions, Params)>,
+    ) -> Vec<u8> {
         let mut writer = Writer::new(WHAT, FORMAT);
         writer.number(matrices.len() as u64);
         for (interactions, params) in matrices {
@@ -83,9 +85,9 @@ impl Counting {
         let counted = self.indicators.get(indicator).ok_or(Error::Damaged("there is no such indicator"))?;
         let matrices: Vec<&Interactions> =
             self.indicators.iter().map(|indicator| &indicator.interactions).collect();
-        let cross = counted.cross.get_or_init(|| {
-            cross(&matrices, indicator, counted.params).map_err(|error| error.to_string())
-        });
+        let cross = counted
+            .cross
+            .get_or_init(|| cross(&matrices, indicator, counted.params).map_err(|error| error.to_string()));
         let cross = cross.as_ref().map_err(|_| Error::Damaged("its matrices are of different users"))?;
         Ok(Block { indicator, first: items.start, correlators: cross.block(items) })
     }

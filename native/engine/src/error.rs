@@ -45,7 +45,9 @@ pub enum Error {
     #[error("made by another version of Arblast: give every process of the job the same jar or program")]
     OtherVersion,
     /// Portions that do not belong together.
-    #[error("read for another engine file or another time of training: give every process of the job the same")]
+    #[error(
+        "read for another engine file or another time of training: give every process of the job the same"
+    )]
     OtherEngine,
     /// The new model was not published: it is empty or much smaller than the one in use.
     #[error("{0}")]

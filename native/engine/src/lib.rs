@@ -31,6 +31,7 @@ mod training_set;
 mod window;
 mod wire;
 
+pub use cco::llr;
 pub use config::{
     ConfigError, EngineConfig, EventWindow, Indicator, Leniency, Ranking, RankingKind, RecsModel, Warning,
     redacted,

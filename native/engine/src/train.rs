@@ -40,14 +40,14 @@ pub struct Trained {
 }
 
 impl Trained {
-    /// Refuses a model that is empty or has fewer than `ratio` times the correlators of the one in use: more likely
+    /// Refuses a model that is empty or has fewer than `ratio` times the correlators that the `current` one has: more likely
     /// lost events or a misspelt name than the truth.
     ///
     /// # Errors
     /// [`Error::Shrunk`], with both numbers.
-    pub fn check_size(&self, current: Option<&Model>, ratio: f64) -> Result<()> {
+    pub fn check_size(&self, current: Option<u64>, ratio: f64) -> Result<()> {
         let correlators: usize = self.report.indicators.iter().map(|indicator| indicator.correlators).sum();
-        let before = current.map_or(0, |model| model.counts().correlators);
+        let before = current.unwrap_or(0);
         let refuse = |reason| Err(Error::Shrunk(format!("{reason}; not published (--force publishes it)")));
         #[expect(clippy::cast_precision_loss, reason = "a ratio of counts needs no 53 bits")]
         let share = correlators as f64 / before.max(1) as f64;

@@ -91,6 +91,14 @@ impl Training {
         }
     }
 
+    /// Steps that counting takes: for each user the pairs of what he did under the primary and what under any indicator.
+    pub fn increments(&self) -> u64 {
+        let Stage::Counting(prepared, _) = &self.correlators else { return 0 };
+        let matrices = prepared.matrices();
+        let lengths = |user: u32| matrices.iter().map(move |matrix| matrix.row(user).len() as u64);
+        (0..prepared.users()).map(|user| lengths(user).sum::<u64>() * lengths(user).next().unwrap_or(0)).sum()
+    }
+
     /// Bytes of a [`Counting`], for processes that count. `None` if there is nothing to count.
     pub fn counting(&self) -> Option<Vec<u8>> {
         let Stage::Counting(prepared, _) = &self.correlators else { return None };

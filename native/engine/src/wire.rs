@@ -170,8 +170,9 @@ impl<'a> Reader<'a> {
     pub fn row(&mut self, mut each: impl FnMut(u32) -> Result<()>) -> Result<()> {
         let mut thing = 0_u32;
         for _ in 0..self.count()? {
-            thing =
-                thing.checked_add(self.small()?).ok_or(Error::Damaged("a row leaves the range of numbers"))?;
+            thing = thing
+                .checked_add(self.small()?)
+                .ok_or(Error::Damaged("a row leaves the range of numbers"))?;
             each(thing)?;
         }
         Ok(())

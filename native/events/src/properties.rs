@@ -220,7 +220,8 @@ impl State {
             });
         };
         // An `$unset` of nothing tells the time and changes nothing.
-        let at = |event_time| Stamp { event_time, change: Change::Unset, creation_time: 0, event_id: "".into() };
+        let at =
+            |event_time| Stamp { event_time, change: Change::Unset, creation_time: 0, event_id: "".into() };
         lend(&at(self.first_updated), &Object::new());
         lend(&at(self.last_updated), &Object::new());
         for stamp in [&self.last_set, &self.last_delete].into_iter().flatten() {

@@ -70,6 +70,11 @@ impl ModelDirectory {
         Self { engine: engine.to_owned(), files, keep: Self::KEEP }
     }
 
+    /// The models of a variant of an engine of an app, wherever the engine file is.
+    pub fn of(models: &Path, app: &str, variant: &str) -> Self {
+        Self::new(models, &key(app, variant))
+    }
+
     /// Keeps the newest `keep` generations at each publish, at least one; the current one is always kept.
     #[must_use]
     pub fn keeping(mut self, keep: usize) -> Self {
@@ -175,6 +180,12 @@ impl ModelDirectory {
         self.files.point_to(generation)?;
         Ok(generation)
     }
+}
+
+/// `variant@app`, distinct for distinct pairs.
+fn key(app: &str, variant: &str) -> String {
+    let escaped = |name: &str| name.replace('%', "%25").replace('@', "%40");
+    format!("{}@{}", escaped(variant), escaped(app))
 }
 
 /// The same remedy in the words of stores.

@@ -166,7 +166,8 @@ impl TrainJob<'_> {
         let position = events.changes(scope, Position::default(), &mut |_, _| {})?.now;
         let trained = engine::train(self.config, events, scope, current, self.options, observer)?;
         if !self.force {
-            trained.check_size(current, self.config.min_model_ratio)?;
+            let correlators = current.map(|model| model.counts().correlators);
+            trained.check_size(correlators, self.config.min_model_ratio)?;
         }
         if observer.is_stopped() {
             return Err(engine::Error::Stopped.into());

@@ -293,3 +293,12 @@ fn names_of_engines_are_safe_and_distinct() {
     assert!(long("1").len() < 255);
     assert_ne!(file_name("%"), file_name(""));
 }
+
+#[test]
+fn distinct_engines_have_distinct_keys() {
+    assert_eq!(key("shop", "default"), "default@shop");
+    let names = ["a", "a@b", "b", "@", "a%40b", "%"];
+    let pairs = names.iter().flat_map(|app| names.iter().map(move |variant| key(app, variant)));
+    let keys: std::collections::BTreeSet<String> = pairs.collect();
+    assert_eq!(keys.len(), names.len() * names.len());
+}

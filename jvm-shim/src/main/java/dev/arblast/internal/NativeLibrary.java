@@ -1,0 +1,147 @@
+package dev.arblast.internal;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.Paths;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.Locale;
+import java.util.Properties;
+
+/**
+ * Finds the native library, checks that it is the one this jar was made with, and loads it.
+ *
+ * <p>The library comes from the jar, as a new file for each class loader (the JVM refuses one file in two), which is gone as soon as it is
+ * loaded. Two settings, each a system property or else a variable of the environment:
+ *
+ * <ul>
+ *   <li>{@code arblast.native.dir} / {@code ARBLAST_NATIVE_DIR}: folder for that file, where {@code java.io.tmpdir} forbids to execute
+ *   <li>{@code arblast.native.path} / {@code ARBLAST_NATIVE_PATH}: load this file instead
+ * </ul>
+ */
+final class NativeLibrary {
+  static final String DIR = "arblast.native.dir";
+  static final String PATH = "arblast.native.path";
+
+  private NativeLibrary() {}
+
+  static void load() {
+    String folder = "/native/" + platform() + "/";
+    Properties expected = properties(folder + "identity.properties");
+    String given = setting(PATH);
+    String origin;
+    if (given == null) {
+      origin = "the jar";
+      loadFromJar(folder + "libarblast_jni.so", expected.getProperty("sha256"));
+    } else {
+      origin = given;
+      linked(Paths.get(given));
+    }
+    String found = new String(Native.identity(), StandardCharsets.UTF_8);
+    if (!found.equals(expected.getProperty("identity"))) {
+      throw new UnsatisfiedLinkError(
+          "the native library is of another build than the jar: the library (" + origin + ") is " + found + ", the jar expects "
+              + expected.getProperty("identity"));
+    }
+  }
+
+  private static void loadFromJar(String resource, String sha256) {
+    byte[] library = read(resource);
+    String found = sha256(library);
+    if (!found.equals(sha256)) {
+      throw new UnsatisfiedLinkError("the native library in the jar is damaged: its SHA-256 is " + found + ", recorded is " + sha256);
+    }
+    String dir = setting(DIR);
+    Path folder = Paths.get(dir == null ? System.getProperty("java.io.tmpdir") : dir);
+    Path file = null;
+    try {
+      Files.createDirectories(folder);
+      file = Files.createTempFile(folder, "arblast-", ".so");
+      Files.write(file, library);
+      linked(file);
+    } catch (IOException error) {
+      throw failed("cannot write the native library to " + folder + " (" + error + ")", error);
+    } finally {
+      // The mapping lives on without the name.
+      if (file != null) {
+        file.toFile().delete();
+      }
+    }
+  }
+
+  private static void linked(Path file) {
+    try {
+      System.load(file.toAbsolutePath().toString());
+    } catch (UnsatisfiedLinkError error) {
+      throw failed("cannot load the native library " + file + " (" + error.getMessage() + ")", error);
+    }
+  }
+
+  private static UnsatisfiedLinkError failed(String what, Throwable cause) {
+    UnsatisfiedLinkError error =
+        new UnsatisfiedLinkError(
+            what + ". If that folder forbids to execute files (noexec), name another one with -D" + DIR + "=FOLDER or "
+                + variable(DIR) + "; in Spark: spark.driver.extraJavaOptions and spark.executor.extraJavaOptions");
+    error.initCause(cause);
+    return error;
+  }
+
+  private static String platform() {
+    String os = System.getProperty("os.name").toLowerCase(Locale.ROOT);
+    String arch = System.getProperty("os.arch");
+    return os + "-" + (arch.equals("amd64") ? "x86_64" : arch);
+  }
+
+  private static String setting(String name) {
+    String value = System.getProperty(name);
+    value = value == null ? System.getenv(variable(name)) : value;
+    return value == null || value.isEmpty() ? null : value;
+  }
+
+  private static String variable(String name) {
+    return name.toUpperCase(Locale.ROOT).replace('.', '_');
+  }
+
+  private static Properties properties(String resource) {
+    Properties properties = new Properties();
+    try {
+      properties.load(new java.io.ByteArrayInputStream(read(resource)));
+    } catch (IOException error) {
+      throw failed("cannot read " + resource + " in the jar", error);
+    }
+    return properties;
+  }
+
+  private static byte[] read(String resource) {
+    try (InputStream in = NativeLibrary.class.getResourceAsStream(resource)) {
+      if (in == null) {
+        throw new UnsatisfiedLinkError(
+            "this jar has no native library for " + platform() + " (no " + resource + "); name one with -D" + PATH + "=FILE");
+      }
+      ByteArrayOutputStream out = new ByteArrayOutputStream();
+      byte[] buffer = new byte[1 << 16];
+      for (int length = in.read(buffer); length >= 0; length = in.read(buffer)) {
+        out.write(buffer, 0, length);
+      }
+      return out.toByteArray();
+    } catch (IOException error) {
+      throw failed("cannot read " + resource + " in the jar", error);
+    }
+  }
+
+  private static String sha256(byte[] bytes) {
+    try {
+      StringBuilder text = new StringBuilder();
+      for (byte b : MessageDigest.getInstance("SHA-256").digest(bytes)) {
+        text.append(String.format("%02x", b));
+      }
+      return text.toString();
+    } catch (NoSuchAlgorithmException error) {
+      throw new IllegalStateException(error);
+    }
+  }
+}
