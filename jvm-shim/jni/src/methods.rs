@@ -200,7 +200,8 @@ extern "system" fn stop<'l>(env: EnvUnowned<'l>, _: Class<'l>, key: jlong) {
     })
 }
 
-/// Of a session 0: progress, 1: result of the last request, 2: report, 3: bytes to count with. Of a model 4: its names.
+/// Of a session 0: progress, 1: result of the last request, 2: report, 3: bytes to count with, 5: name of
+/// the engine's folder of models, 6: `sparkConf` of the engine file as a table of names and values. Of a model 4: its names.
 extern "system" fn tell<'l>(env: EnvUnowned<'l>, _: Class<'l>, key: jlong, what: jint) -> JByteArray<'l> {
     enter(env, |env| {
         let told = match what {
@@ -208,6 +209,8 @@ extern "system" fn tell<'l>(env: EnvUnowned<'l>, _: Class<'l>, key: jlong, what:
             1 => handles::session(key)?.result()?.into_bytes(),
             2 => handles::session(key)?.report()?.into_bytes(),
             3 => handles::session(key)?.counting()?,
+            5 => handles::session(key)?.folder().into_bytes(),
+            6 => tables::pairs(handles::session(key)?.spark_conf()),
             4 => tables::names(&handles::answering(key)?.model).into_bytes(),
             other => return Err(Fault::argument(format!("nothing to tell has the number {other}"))),
         };
@@ -215,7 +218,7 @@ extern "system" fn tell<'l>(env: EnvUnowned<'l>, _: Class<'l>, key: jlong, what:
     })
 }
 
-/// Of a session 0: items, 1: indicators, 2: cells, 3: increments. Of a model 10: items, 11: users, 12: correlators. Of what
+/// Of a session 0: items, 1: indicators, 2: cells, 3: increments, 4: does it learn, 5: does it keep correlators (0 or 1). Of a model 10: items, 11: users, 12: correlators. Of what
 /// counts 20: items, 21: indicators.
 extern "system" fn count<'l>(env: EnvUnowned<'l>, _: Class<'l>, key: jlong, what: jint) -> jlong {
     enter(env, |_| {
@@ -225,6 +228,8 @@ extern "system" fn count<'l>(env: EnvUnowned<'l>, _: Class<'l>, key: jlong, what
             10 => Ok(i64::from(model()?.items)),
             11 => Ok(i64::from(model()?.users)),
             12 => Ok(number(model()?.correlators)),
+            4 => Ok(i64::from(handles::session(key)?.learns())),
+            5 => Ok(i64::from(handles::session(key)?.keeps())),
             20 => Ok(i64::from(handles::counting(key)?.items())),
             21 => Ok(number(handles::counting(key)?.indicators() as u64)),
             other => handles::session(key)?.count(index(other, "the number of a count")?),

@@ -1,10 +1,13 @@
 //! A train as Java sees it: one object that takes events, then trains, then publishes.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use engine::{EngineConfig, Error, Leniency, Portion, Trained, Training};
+use engine::{EngineConfig, Error, Leniency, Portion, RecsModel, Trained, Training};
 use events::{Event, EventRef, EventTime, Kind, Position};
+use stores::ModelDirectory;
 
 use crate::border::{Fault, Result};
 use crate::columns::Texts;
@@ -148,6 +151,27 @@ impl Session {
             Stage::Trained(trained, _) => Ok(trained.report.to_json().to_string()),
             _ => Err(Fault::state("there is no report before prepare and after publish")),
         }
+    }
+
+    /// Name of the engine's folder in a folder of models.
+    pub fn folder(&self) -> String {
+        let models = ModelDirectory::of(Path::new(""), &self.config.app_name, &self.config.variant);
+        models.path().to_string_lossy().into_owned()
+    }
+
+    /// `sparkConf` of the engine file, flattened.
+    pub fn spark_conf(&self) -> &BTreeMap<String, String> {
+        &self.config.spark_conf
+    }
+
+    /// Does the window want equal events to meet in one session?
+    pub fn learns(&self) -> bool {
+        self.config.window.remove_duplicates
+    }
+
+    /// Are the correlators of the model in use kept?
+    pub fn keeps(&self) -> bool {
+        self.config.recs_model == RecsModel::Backfill
     }
 
     /// A number of the train; see [`COUNTS`].

@@ -3,6 +3,7 @@
 //! A table that leaves is little-endian: the number of rows (`u32`, padded to 8), then each column, each padded to 8 bytes.
 //! Texts: `rows + 1` offsets (`i32`), padded, and the bytes. Numbers: the values.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use engine::{Query, Recommendations};
@@ -122,6 +123,14 @@ pub fn hits(answer: &Recommendations) -> Vec<u8> {
     let mut table = Table::new(answer.items.len());
     table.texts(answer.items.iter().map(|hit| hit.item.as_str()));
     table.numbers(answer.items.iter().map(|hit| f64::from(hit.score)));
+    table.0
+}
+
+/// Names and values.
+pub fn pairs(map: &BTreeMap<String, String>) -> Vec<u8> {
+    let mut table = Table::new(map.len());
+    table.texts(map.keys().map(String::as_str));
+    table.texts(map.values().map(String::as_str));
     table.0
 }
 

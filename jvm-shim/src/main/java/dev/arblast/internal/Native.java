@@ -47,6 +47,8 @@ public final class Native {
   static final int REPORT = 2;
   static final int COUNTING = 3;
   static final int NAMES = 4;
+  static final int FOLDER = 5;
+  static final int SPARK_CONF = 6;
 
   static native byte[] tell(long object, int what);
 
@@ -54,6 +56,8 @@ public final class Native {
   static final int INDICATORS = 1;
   static final int CELLS = 2;
   static final int INCREMENTS = 3;
+  static final int LEARNS = 4;
+  static final int KEEPS = 5;
   static final int MODEL_ITEMS = 10;
   static final int MODEL_USERS = 11;
   static final int MODEL_CORRELATORS = 12;

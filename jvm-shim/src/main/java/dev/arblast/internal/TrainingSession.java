@@ -1,6 +1,8 @@
 package dev.arblast.internal;
 
 import java.nio.charset.StandardCharsets;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.concurrent.CancellationException;
 import java.util.function.BooleanSupplier;
 
@@ -108,6 +110,33 @@ public final class TrainingSession extends NativeObject {
   /** The report so far, as JSON. */
   public String report() {
     return text(Native.tell(key(), Native.REPORT));
+  }
+
+  /** Name of the engine's folder in a folder of models. */
+  public String engineFolder() {
+    return text(Native.tell(key(), Native.FOLDER));
+  }
+
+  /** {@code sparkConf} of the engine file: dotted names and their values. */
+  public Map<String, String> sparkConf() {
+    Table table = new Table(Native.tell(key(), Native.SPARK_CONF));
+    Table.Texts names = table.texts();
+    Table.Texts values = table.texts();
+    Map<String, String> settings = new LinkedHashMap<>();
+    for (int row = 0; row < table.rows(); row++) {
+      settings.put(names.get(row), values.get(row));
+    }
+    return settings;
+  }
+
+  /** Must equal events meet in one session? So it is with {@code removeDuplicates}. */
+  public boolean learns() {
+    return Native.count(key(), Native.LEARNS) != 0;
+  }
+
+  /** Are the correlators of the model in use kept? So it is with {@code "recsModel": "backfill"}. */
+  public boolean keepsCorrelators() {
+    return Native.count(key(), Native.KEEPS) != 0;
   }
 
   /** Items that correlators are counted for; 0 if those of the model in use are kept. */

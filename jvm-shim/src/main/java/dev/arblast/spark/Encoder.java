@@ -1,0 +1,140 @@
+package dev.arblast.spark;
+
+import dev.arblast.internal.Batch;
+import dev.arblast.internal.TextColumn;
+import dev.arblast.internal.TrainingSession;
+import java.util.Collections;
+import java.util.Iterator;
+import org.apache.spark.TaskContext;
+import org.apache.spark.TaskKilledException;
+import org.apache.spark.api.java.function.FlatMapFunction;
+import org.apache.spark.sql.catalyst.InternalRow;
+import org.apache.spark.unsafe.types.UTF8String;
+
+/** Reads the rows of a partition where they are, into one {@link Encoded}. What rows mean is up to its kinds. */
+abstract class Encoder implements FlatMapFunction<Iterator<InternalRow>, Encoded> {
+  private final String engine;
+  private final long nowMs;
+
+  Encoder(String engine, long nowMs) {
+    this.engine = engine;
+    this.nowMs = nowMs;
+  }
+
+  /** A batch for such rows. */
+  abstract Batch batch();
+
+  /** Adds a row to the batch. */
+  abstract void add(InternalRow row, Batch batch);
+
+  /** Sends the batch in; gives the rows that were none. */
+  abstract long push(TrainingSession session, Batch batch);
+
+  @Override
+  public Iterator<Encoded> call(Iterator<InternalRow> rows) {
+    TaskContext task = TaskContext.get();
+    try (TrainingSession session = TrainingSession.part(engine, nowMs)) {
+      Batch batch = batch();
+      long bad = 0;
+      while (rows.hasNext()) {
+        add(rows.next(), batch);
+        if (batch.endRow()) {
+          bad += push(session, batch);
+          if (task != null && task.isInterrupted()) {
+            throw new TaskKilledException();
+          }
+        }
+      }
+      bad += push(session, batch);
+      return Collections.singletonList(new Encoded(session.portion(), bad)).iterator();
+    }
+  }
+
+  static void add(TextColumn column, InternalRow row, int ordinal) {
+    if (row.isNullAt(ordinal)) {
+      column.add((byte[]) null);
+    } else {
+      UTF8String text = row.getUTF8String(ordinal);
+      column.add(text.getByteBuffer());
+    }
+  }
+
+  /** Rows of one column: a line of event JSON. */
+  static final class Lines extends Encoder {
+    private final boolean skipBad;
+
+    Lines(String engine, long nowMs, boolean skipBad) {
+      super(engine, nowMs);
+      this.skipBad = skipBad;
+    }
+
+    @Override
+    Batch batch() {
+      return new Batch(1, 0);
+    }
+
+    @Override
+    void add(InternalRow row, Batch batch) {
+      add(batch.text(0), row, 0);
+    }
+
+    @Override
+    long push(TrainingSession session, Batch batch) {
+      return session.pushLines(batch, skipBad);
+    }
+  }
+
+  /** Rows of the columns that {@link EventColumns} selects. */
+  static final class Events extends Encoder {
+    private final EventColumns columns;
+    private final boolean skipBad;
+
+    Events(String engine, long nowMs, EventColumns columns, boolean skipBad) {
+      super(engine, nowMs);
+      this.columns = columns;
+      this.skipBad = skipBad;
+    }
+
+    @Override
+    Batch batch() {
+      return new Batch(Batch.EVENT_TEXTS, Batch.EVENT_NUMBERS);
+    }
+
+    @Override
+    void add(InternalRow row, Batch batch) {
+      columns.add(row, batch);
+    }
+
+    @Override
+    long push(TrainingSession session, Batch batch) {
+      return session.pushEvents(batch, skipBad);
+    }
+  }
+
+  /** Rows of two columns: user and item of an indicator. */
+  static final class Pairs extends Encoder {
+    private final int indicator;
+
+    Pairs(String engine, long nowMs, int indicator) {
+      super(engine, nowMs);
+      this.indicator = indicator;
+    }
+
+    @Override
+    Batch batch() {
+      return new Batch(2, 0);
+    }
+
+    @Override
+    void add(InternalRow row, Batch batch) {
+      add(batch.text(0), row, 0);
+      add(batch.text(1), row, 1);
+    }
+
+    @Override
+    long push(TrainingSession session, Batch batch) {
+      session.pushPairs(indicator, batch);
+      return 0;
+    }
+  }
+}

@@ -1,0 +1,103 @@
+package dev.arblast.spark;
+
+import static org.apache.spark.sql.functions.col;
+import static org.apache.spark.sql.functions.get_json_object;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.util.List;
+import java.util.Locale;
+import java.util.Properties;
+import org.apache.hadoop.fs.FileStatus;
+import org.apache.hadoop.fs.FileSystem;
+import org.apache.hadoop.fs.Path;
+import org.apache.spark.sql.DataFrameReader;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Row;
+import org.apache.spark.sql.SparkSession;
+
+/** Where a {@link TrainJob} reads events: files of JSON lines or Parquet at any Hadoop path, a table of a database, an Arblast home. */
+final class EventSource {
+  static final String ARBLAST = "arblast:";
+  private static final String JDBC = "jdbc:";
+  private static final int LOOK_AT = 1000;
+
+  private final SparkSession spark;
+  private final Options options;
+  private final List<String> paths;
+
+  EventSource(SparkSession spark, Options options) {
+    this.spark = spark;
+    this.options = options;
+    this.paths = options.list("--events");
+    if (paths.isEmpty()) {
+      throw new IllegalArgumentException(
+          "--events is missing: a path of JSON lines or Parquet, jdbc:URL with --table, or arblast:HOME (the driver's own machine)");
+    }
+  }
+
+  /** Adds all events to a train. */
+  void read(Training training, String engine, long nowMs) throws IOException {
+    String first = paths.get(0);
+    boolean skipBad = options.has("--skip-bad-lines");
+    if (first.startsWith(ARBLAST)) {
+      training.session().read(first.substring(ARBLAST.length()).replaceFirst("^//", ""));
+    } else if (!first.startsWith(JDBC) && format().equals("json")) {
+      Dataset<Row> lines = spark.read().text(paths.toArray(new String[0]));
+      lines = training.session().learns() ? lines.repartition(get_json_object(col("value"), "$.entityId")) : lines;
+      training.add(lines, new Encoder.Lines(engine, nowMs, skipBad));
+    } else {
+      EventColumns columns = new EventColumns(first.startsWith(JDBC) ? jdbc(first) : spark.read().parquet(paths.toArray(new String[0])));
+      Dataset<Row> rows = columns.selected();
+      rows = training.session().learns() ? rows.repartition(col("entityId")) : rows;
+      training.add(rows, new Encoder.Events(engine, nowMs, columns, skipBad));
+    }
+  }
+
+  /** {@code json} or {@code parquet}: as told, or as the first file with an ending tells. */
+  private String format() throws IOException {
+    String told = options.or("--format", "auto").toLowerCase(Locale.ROOT);
+    if (!told.matches("auto|json|parquet")) {
+      throw new IllegalArgumentException("--format must be auto, json or parquet, got " + told);
+    }
+    return told.equals("auto") ? looksLikeParquet() ? "parquet" : "json" : told;
+  }
+
+  private boolean looksLikeParquet() throws IOException {
+    Path path = new Path(paths.get(0));
+    FileSystem files = path.getFileSystem(spark.sparkContext().hadoopConfiguration());
+    FileStatus[] found = files.globStatus(path);
+    if (found == null || found.length == 0) {
+      throw new java.util.NoSuchElementException("--events: nothing is at " + path);
+    }
+    FileStatus[] inside = found[0].isDirectory() ? files.listStatus(found[0].getPath()) : found;
+    for (int i = 0; i < Math.min(inside.length, LOOK_AT); i++) {
+      if (inside[i].getPath().getName().endsWith(".parquet")) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** A table, in as many parts as Spark has cores if its times can be asked for. */
+  private Dataset<Row> jdbc(String url) throws IOException {
+    String table = options.needed("--table", "the table of events, such as pio_event_1");
+    Properties properties = new Properties();
+    if (options.has("--jdbc-properties")) {
+      Path path = new Path(options.needed("--jdbc-properties", ""));
+      try (InputStream in = path.getFileSystem(spark.sparkContext().hadoopConfiguration()).open(path)) {
+        properties.load(in);
+      }
+    }
+    DataFrameReader reader = spark.read().format("jdbc").option("url", url);
+    properties.stringPropertyNames().forEach(name -> reader.option(name, properties.getProperty(name)));
+    Row times =
+        reader.option("dbtable", "(select min(eventTime) as first, max(eventTime) as last from " + table + ") times").load().first();
+    if (!times.isNullAt(0)) {
+      reader.option("partitionColumn", "eventTime").option("lowerBound", times.get(0).toString())
+          .option("upperBound", times.get(1).toString())
+          .option("numPartitions", String.valueOf(Math.max(1, spark.sparkContext().defaultParallelism())));
+    }
+    return reader.option("dbtable", table).load();
+  }
+}

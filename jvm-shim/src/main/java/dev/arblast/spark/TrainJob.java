@@ -1,0 +1,194 @@
+package dev.arblast.spark;
+
+import dev.arblast.ArblastException;
+import dev.arblast.CorruptDataException;
+import dev.arblast.UnavailableException;
+import dev.arblast.VersionException;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.time.format.DateTimeParseException;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.CancellationException;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.FSDataOutputStream;
+import org.apache.hadoop.fs.Path;
+import org.apache.hadoop.io.IOUtils;
+import org.apache.spark.SparkException;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.sql.SparkSession;
+
+/**
+ * Trains an engine on a Spark cluster and publishes its model, the same bytes as {@code arblast train} makes of the same events at the
+ * same time. {@code spark-submit --class dev.arblast.spark.TrainJob arblast-spark.jar --help} tells the options.
+ */
+public final class TrainJob {
+  private static final List<String> NAMES =
+      Arrays.asList(
+          "--engine", "--events", "--format", "--table", "--jdbc-properties", "--models", "--now", "--count", "--threads", "--run",
+          "--started", "--result");
+  private static final List<String> FLAGS = Arrays.asList("--force", "--skip-bad-lines", "--help");
+
+  static final String HELP =
+      "Trains an engine on Spark and publishes its model.\n\n"
+          + "  --engine PATH       engine.json, at any Hadoop path\n"
+          + "  --events PATH,…     JSON lines or Parquet at any Hadoop path; or jdbc:URL with --table; or arblast:HOME (driver's machine)\n"
+          + "  --models URL        folder of models to publish in, e.g. HOME/models or hdfs://name/arblast/models\n"
+          + "  --format KIND       json or parquet, if the names of the files do not tell\n"
+          + "  --table NAME        table of a jdbc source, e.g. pio_event_1; --jdbc-properties FILE: user, password, driver\n"
+          + "  --now TIME          time of training, where windows end [now], e.g. 2026-01-31T00:00:00Z\n"
+          + "  --count PLACE       auto, driver or executors: where correlators are counted [auto]\n"
+          + "  --threads N         threads of the driver [its cores]\n"
+          + "  --force             publish even a model that shrank\n"
+          + "  --skip-bad-lines    count and skip what is no event, instead of failing\n"
+          + "  --result FILE       write the outcome there, as JSON\n\n"
+          + "Example:\n"
+          + "  spark-submit --master spark://host:7077 --class dev.arblast.spark.TrainJob arblast-spark.jar \\\n"
+          + "    --engine engine.json --events hdfs://name/events --models hdfs://name/models";
+
+  private final SparkSession spark;
+  private final Options options;
+
+  private TrainJob(SparkSession spark, Options options) {
+    this.spark = spark;
+    this.options = options;
+  }
+
+  public static void main(String[] words) {
+    int status = run(words);
+    if (status != 0) {
+      // In cluster mode Spark looks at exceptions of main; everywhere the status tells the caller what he can do.
+      System.exit(status);
+    }
+  }
+
+  private static int run(String[] words) {
+    try {
+      Options options = new Options(words, NAMES, FLAGS);
+      if (options.has("--help")) {
+        System.out.println(HELP);
+        return 0;
+      }
+      try (SparkSession spark = session(options)) {
+        new TrainJob(spark, options).train();
+      }
+      return 0;
+    } catch (Exception error) {
+      Throwable cause = ofTheTask(error);
+      boolean isKnown = status(cause) != UNKNOWN;
+      System.err.println("[ERROR] " + (isKnown && cause.getMessage() != null ? cause.getMessage() : cause.toString()));
+      if (!isKnown) {
+        error.printStackTrace();
+      }
+      return status(cause);
+    }
+  }
+
+  private static final int UNKNOWN = 70;
+
+  /** The table of this border: exit codes as those of `arblast`. */
+  static int status(Throwable error) {
+    if (error instanceof VersionException) {
+      return 78;
+    } else if (error instanceof CorruptDataException) {
+      return 65;
+    } else if (error instanceof UnavailableException || error instanceof CancellationException || error instanceof IOException) {
+      return 75;
+    } else if (error instanceof ArblastException) {
+      return UNKNOWN;
+    }
+    boolean isInput =
+        error instanceof IllegalArgumentException
+            || error instanceof java.util.NoSuchElementException
+            || error instanceof SecurityException
+            || error.getClass().getName().equals("org.apache.spark.sql.AnalysisException");
+    return isInput ? 1 : UNKNOWN;
+  }
+
+  /** What a task threw, instead of Spark's tale of it. */
+  private static Throwable ofTheTask(Throwable error) {
+    Throwable cause = error;
+    while (cause instanceof SparkException && cause.getCause() != null) {
+      cause = cause.getCause();
+    }
+    return cause;
+  }
+
+  private static SparkSession session(Options options) throws IOException {
+    String engine = read(options.needed("--engine", "the engine file"), new Configuration());
+    SparkSession.Builder builder = SparkSession.builder().appName("arblast train").config("spark.sql.session.timeZone", "UTC");
+    new EngineSettings(engine, TrainJob::tell).apply(builder);
+    return builder.getOrCreate();
+  }
+
+  private void train() throws IOException {
+    long startedMs = System.currentTimeMillis();
+    long nowMs = now(startedMs);
+    Configuration hadoop = spark.sparkContext().hadoopConfiguration();
+    String engine = read(options.needed("--engine", "the engine file"), hadoop);
+    ModelStore models = new ModelStore(options.needed("--models", "the folder of models to publish in"), hadoop);
+    Counters.Where where = Counters.Where.of(options.or("--count", "auto"));
+    String run = options.or("--run", spark.sparkContext().applicationId());
+    int threads = options.number("--threads", driverCores());
+    JavaSparkContext context = JavaSparkContext.fromSparkContext(spark.sparkContext());
+    try (Training training = new Training(context, engine, nowMs, TrainJob::tell)) {
+      new EventSource(spark, options).read(training, engine, nowMs);
+      if (training.bad() > 0) {
+        tell("skipped " + training.bad() + " lines that are no events");
+      }
+      String current = training.session().keepsCorrelators() ? models.currentModel(training.session().engineFolder()) : null;
+      training.train(where, threads, current);
+      String told = models.publish(training.session(), run, startedMs, options.has("--force"));
+      tell(String.format(Locale.ROOT, "published in %.1f s", (System.currentTimeMillis() - startedMs) / 1e3));
+      System.out.println(told);
+      write(told, hadoop);
+    }
+  }
+
+  private void write(String told, Configuration hadoop) throws IOException {
+    if (options.has("--result")) {
+      Path path = new Path(options.needed("--result", ""));
+      try (FSDataOutputStream out = path.getFileSystem(hadoop).create(path, true)) {
+        out.write(told.getBytes(StandardCharsets.UTF_8));
+      }
+    }
+  }
+
+  private long now(long otherwise) {
+    String text = options.or("--now", "");
+    if (text.isEmpty()) {
+      return otherwise;
+    }
+    try {
+      return text.matches("-?\\d+") ? Long.parseLong(text) : Instant.parse(text).toEpochMilli();
+    } catch (DateTimeParseException error) {
+      throw new IllegalArgumentException("--now must be a time such as 2026-01-31T00:00:00Z, got " + text);
+    }
+  }
+
+  /** Cores that are the driver's own: those it was given in cluster mode, else those of its machine. */
+  private int driverCores() {
+    int machine = Runtime.getRuntime().availableProcessors();
+    boolean inCluster = "cluster".equals(spark.sparkContext().getConf().get("spark.submit.deployMode", "client"));
+    return inCluster ? Math.min(machine, Integer.parseInt(spark.sparkContext().getConf().get("spark.driver.cores", "1"))) : machine;
+  }
+
+  private static void tell(String text) {
+    System.err.println("[INFO] [TrainJob] " + text);
+  }
+
+  static String read(String path, Configuration hadoop) throws IOException {
+    Path file = new Path(path);
+    try (InputStream in = file.getFileSystem(hadoop).open(file)) {
+      ByteArrayOutputStream out = new ByteArrayOutputStream();
+      IOUtils.copyBytes(in, out, 1 << 16, false);
+      return new String(out.toByteArray(), StandardCharsets.UTF_8);
+    } catch (java.io.FileNotFoundException error) {
+      throw new java.util.NoSuchElementException(path + " does not exist");
+    }
+  }
+}

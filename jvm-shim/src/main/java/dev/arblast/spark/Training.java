@@ -1,0 +1,76 @@
+package dev.arblast.spark;
+
+import dev.arblast.internal.TrainingSession;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Consumer;
+import org.apache.spark.api.java.JavaRDD;
+import org.apache.spark.api.java.JavaSparkContext;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Row;
+
+/**
+ * A train on a cluster: rows are read where they are, portions come to the driver, and the correlators are counted by one
+ * native call here or by item ranges on the executors, whichever {@link Counters} finds better.
+ */
+final class Training implements AutoCloseable {
+  /** More portions than this are first put together by the executors. */
+  private static final int PORTIONS = 32;
+
+  private final JavaSparkContext spark;
+  private final String engine;
+  private final long nowMs;
+  private final Consumer<String> told;
+  private final TrainingSession session;
+  private long bad;
+
+  Training(JavaSparkContext spark, String engine, long nowMs, Consumer<String> told) {
+    this.spark = spark;
+    this.engine = engine;
+    this.nowMs = nowMs;
+    this.told = told;
+    this.session = TrainingSession.open(engine, nowMs, () -> spark.sc().isStopped());
+  }
+
+  TrainingSession session() {
+    return session;
+  }
+
+  /** Rows that were skipped, as they were no events. */
+  long bad() {
+    return bad;
+  }
+
+  /** Adds what an encoder makes of rows. */
+  void add(Dataset<Row> rows, Encoder encoder) {
+    JavaRDD<Encoded> portions = rows.queryExecution().toRdd().toJavaRDD().mapPartitions(encoder);
+    List<Encoded> encoded = new ArrayList<>();
+    if (portions.getNumPartitions() > PORTIONS) {
+      String engine = this.engine;
+      long nowMs = this.nowMs;
+      encoded.add(portions.treeReduce((one, other) -> one.and(other, engine, nowMs)));
+    } else {
+      encoded.addAll(portions.collect());
+    }
+    long bytes = 0;
+    for (Encoded part : encoded) {
+      session.merge(part.portion);
+      bad += part.bad;
+      bytes += part.portion.length;
+    }
+    told.accept(String.format("read %d partitions: %.1f MB of portions", portions.getNumPartitions(), bytes / 1e6));
+  }
+
+  /** Counts, and makes the model. */
+  void train(Counters.Where where, int threads, String currentModel) {
+    session.prepare(threads, currentModel);
+    told.accept("read: " + session.report());
+    new Counters(spark, session, threads, told).count(where);
+    session.assemble();
+  }
+
+  @Override
+  public void close() {
+    session.close();
+  }
+}
