@@ -200,14 +200,14 @@ extern "system" fn stop<'l>(env: EnvUnowned<'l>, _: Class<'l>, key: jlong) {
     })
 }
 
-/// Of a session 0: progress, 1: result of the last request, 2: report, 3: bytes to count with, 5: name of
+/// Of a session 0: progress, 1: result of the last request, 2: what will be counted, 3: bytes to count with, 5: name of
 /// the engine's folder of models, 6: `sparkConf` of the engine file as a table of names and values. Of a model 4: its names.
 extern "system" fn tell<'l>(env: EnvUnowned<'l>, _: Class<'l>, key: jlong, what: jint) -> JByteArray<'l> {
     enter(env, |env| {
         let told = match what {
             0 => handles::session(key)?.progress().into_bytes(),
             1 => handles::session(key)?.result()?.into_bytes(),
-            2 => handles::session(key)?.report()?.into_bytes(),
+            2 => handles::session(key)?.summary()?.into_bytes(),
             3 => handles::session(key)?.counting()?,
             5 => handles::session(key)?.folder().into_bytes(),
             6 => tables::pairs(handles::session(key)?.spark_conf()),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use engine::{EngineConfig, Error, Leniency, Portion, RecsModel, Trained, Training};
+use engine::{EngineConfig, Error, IndicatorReport, Leniency, Portion, RecsModel, Trained, Training};
 use events::{Event, EventRef, EventTime, Kind, Position};
 use stores::ModelDirectory;
 
@@ -144,13 +144,20 @@ impl Session {
         self.training(|training| Ok(training.add(block)?))
     }
 
-    /// The report so far, as JSON.
-    pub fn report(&self) -> Result<String> {
-        match &self.inner()?.stage {
-            Stage::Training(training, _) => Ok(training.report().to_json().to_string()),
-            Stage::Trained(trained, _) => Ok(trained.report.to_json().to_string()),
-            _ => Err(Fault::state("there is no report before prepare and after publish")),
-        }
+    /// What will be counted, in a line for people.
+    pub fn summary(&self) -> Result<String> {
+        self.training(|training| {
+            let report = training.report();
+            let indicators = report.indicators.iter().map(|indicator| {
+                let IndicatorReport { name, sampled, things, .. } = indicator;
+                format!("{name} {sampled} pairs with {things} things")
+            });
+            let indicators: Vec<String> = indicators.collect();
+            let warnings = report.warnings.iter().map(|warning| format!("; warning: {warning}"));
+            let (events, users) = (report.events, report.users);
+            let warnings: String = warnings.collect();
+            Ok(format!("{events} events, {users} users count; {}{warnings}", indicators.join(", ")))
+        })
     }
 
     /// Name of the engine's folder in a folder of models.

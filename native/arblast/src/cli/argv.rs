@@ -32,21 +32,25 @@ fn in_full(arg: String) -> String {
     LONG_FORMS.iter().find(|(short, _)| *short == arg).map_or(arg, |(_, long)| (*long).to_owned())
 }
 
-/// The part after `--`, understood as far as it has a meaning without Spark.
+/// The part after `--`: all of it for Spark, if it names a cluster; else as far as it has a meaning here.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Passed {
     /// `--driver-memory`, bytes.
     pub memory_bytes_max: Option<u64>,
     /// `--master local[n]`; `local[*]` and `local` leave the default.
     pub threads: Option<usize>,
-    /// Everything else.
+    /// `--master` names something that is not this machine.
+    pub names_cluster: bool,
+    /// Everything that has no meaning without Spark.
     pub ignored: Vec<String>,
+    /// Everything.
+    pub all: Vec<String>,
 }
 
 impl Passed {
     /// Reads `--driver-memory 4g` and `--master local[4]`, both also with `=`; the rest is collected as ignored.
     pub fn parse(args: &[String]) -> Self {
-        let mut passed = Self::default();
+        let mut passed = Self { all: args.to_vec(), ..Self::default() };
         let mut args = args.iter().map(String::as_str).peekable();
         while let Some(arg) = args.next() {
             let (name, mut value) = match arg.split_once('=') {
@@ -71,6 +75,10 @@ impl Passed {
                 self.memory_bytes_max.is_some()
             }
             ("--master", Some("local" | "local[*]")) => true,
+            ("--master", Some(value)) if !value.starts_with("local") => {
+                self.names_cluster = true;
+                false
+            }
             ("--master", Some(value)) => {
                 let threads = value.strip_prefix("local[").and_then(|rest| rest.strip_suffix(']'));
                 self.threads = threads.and_then(|n| n.parse().ok()).filter(|&n| n > 0);
@@ -119,12 +127,14 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_and_nonsense_are_ignored() {
+    fn a_cluster_is_noticed_and_nonsense_ignored() {
         let passed = Passed::parse(&words("--master spark://h:7077 --driver-memory much --master local[0]"));
+        assert!(passed.names_cluster && passed.all == passed.ignored);
         assert_eq!(passed.threads, None);
         assert_eq!(passed.memory_bytes_max, None);
         assert_eq!(passed.ignored, words("--master spark://h:7077 --driver-memory much --master local[0]"));
-        assert_eq!(Passed::parse(&words("--master local[*]")), Passed::default());
+        let local = Passed::parse(&words("--master local[*]"));
+        assert!(!local.names_cluster && local.ignored.is_empty() && local.threads.is_none());
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::console::Console;
 use super::{ENGINE_FILE, Global};
 use crate::apps;
 use crate::failure::{Failure, Result};
+use crate::jobs::SparkSubmit;
 use crate::settings::PioEnv;
 
 /// Global options, made usable. Nothing is opened before a command asks for it.
@@ -35,12 +36,14 @@ pub struct EngineFile {
 }
 
 impl Context {
-    pub(super) fn new(global: Global, passed: Passed) -> Self {
+    /// `trains`: what was passed for Spark may be wanted.
+    pub(super) fn new(global: Global, passed: Passed, trains: bool) -> Self {
         let console = Console::new(global.json);
-        for name in global.obsolete.given() {
+        let on_spark = trains && passed.names_cluster;
+        for name in global.obsolete.given().filter(|name| !on_spark || *name != "--spark-home") {
             console.warn("Console$", format_args!("{name} has no meaning here and is ignored."));
         }
-        if !passed.ignored.is_empty() {
+        if !on_spark && !passed.ignored.is_empty() {
             console.info(
                 "Console$",
                 format_args!("Ignored, as there is no Spark: {}", passed.ignored.join(" ")),
@@ -79,6 +82,17 @@ impl Context {
     /// What was given after `--`.
     pub fn passed(&self) -> &Passed {
         &self.passed
+    }
+
+    /// A way to train on Spark, if what was passed names a cluster.
+    pub fn spark(&self) -> Result<Option<SparkSubmit>> {
+        if !self.passed.names_cluster {
+            return Ok(None);
+        }
+        let spark_home = self.global.obsolete.spark_home.clone();
+        let variable =
+            |name: &str| spark_home.clone().filter(|_| name == "SPARK_HOME").or_else(|| self.variable(name));
+        SparkSubmit::find(&self.passed.all, &variable).map(Some)
     }
 
     /// Threads to use: `threads` if given, else `--master local[n]`, else all.

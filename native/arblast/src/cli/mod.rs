@@ -206,7 +206,8 @@ enum Engine {
 
 /// Runs one command.
 pub fn run(cli: Cli, passed: &[String]) -> Result<()> {
-    let context = Context::new(cli.global, Passed::parse(passed));
+    let trains = matches!(cli.command, Command::Engine(Engine::Train(_)));
+    let context = Context::new(cli.global, Passed::parse(passed), trains);
     let _log = (!cli.command.is_server()).then(Log::of_command);
     match cli.command {
         Command::Version => version::run(&context),

@@ -23,13 +23,15 @@ const LOGGER: &str = "CoreWorkflow$";
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Reads engine.json, counts, and publishes the model; servers switch to it within a second. What follows `--` is meant
-for Spark and ignored, except --master local[n], which sets the threads, and --driver-memory, which limits the memory.
+for Spark. With a --master that is not local, spark-submit of $SPARK_HOME trains there, with all of it (docs/spark.md). Else it is
+ignored, except --master local[n], which sets the threads, and --driver-memory, which limits the memory.
 
 Examples:
   arblast train
   arblast train --variant best.json --batch nightly
   arblast train --now 2026-01-31T00:00:00Z      as if it were that time: windows end there
-  pio train -- --master local[4] --driver-memory 20g")]
+  pio train -- --master local[4] --driver-memory 20g
+  SPARK_HOME=/opt/spark arblast train -- --master spark://host:7077 --executor-memory 4g")]
 pub struct Args {
     /// Label of this run
     #[arg(long, default_value = "")]
@@ -82,6 +84,7 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
         return Ok(());
     }
     let storage = context.storage()?;
+    let spark = context.spark()?;
     let options = TrainOptions {
         threads: context.threads(args.threads),
         now_ms: args.now.unwrap_or_else(clock::now_ms),
@@ -93,6 +96,7 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
         batch: &args.batch,
         options,
         force: args.force,
+        spark: spark.as_ref(),
     };
     if engine.config.window.prune_store {
         console.info(LOGGER, "pruneStore: first removes from the store what eventWindow leaves out.");

@@ -58,7 +58,7 @@ impl Order {
     fn job<'a>(&'a self, storage: &'a Storage) -> TrainJob<'a> {
         let options = TrainOptions { threads: self.threads, now_ms: clock::now_ms() };
         let Self { config, config_text, batch, force, .. } = self;
-        TrainJob { storage, config, config_text, batch, options, force: *force }
+        TrainJob { storage, config, config_text, batch, options, force: *force, spark: None }
     }
 }
 

@@ -5,6 +5,7 @@ mod imports;
 mod log;
 mod recorder;
 mod report;
+mod spark;
 mod train;
 mod turn;
 
@@ -12,5 +13,6 @@ pub use background::{Background, Order};
 pub use imports::{ImportOrder, Imports};
 pub use log::log_of;
 pub use report::{is_cancelled, job};
+pub use spark::SparkSubmit;
 pub use train::{Published, TrainJob, app_of};
 pub use turn::{ask_to_stop, runs};

@@ -3,10 +3,11 @@
 use engine::{EngineConfig, Observer, PruneOptions, PruneReport, TrainOptions, TrainReport};
 use events::json::Object;
 use events::{App, EngineInstance, InstanceStatus, Kind, Position, Scope};
-use stores::{ModelInfo, Storage, TrainedBy};
+use stores::{ModelDirectory, ModelInfo, Storage, TrainedBy};
 
 use super::log::JobLog;
 use super::recorder::Recorder;
+use super::spark::{SparkSubmit, SparkTrain};
 use super::turn::{self, Turn};
 use crate::failure::{Failure, Result};
 use crate::identity::{BUILD, VERSION};
@@ -26,6 +27,8 @@ pub struct TrainJob<'a> {
     pub options: TrainOptions,
     /// Publish even a model that shrank.
     pub force: bool,
+    /// Where it runs, if not here.
+    pub spark: Option<&'a SparkSubmit>,
 }
 
 /// The outcome of a train.
@@ -163,6 +166,9 @@ impl TrainJob<'_> {
         let scope = Scope { app: app.id, channel: None };
         let events = self.storage.events.as_ref();
         let pruned = self.prune(scope, observer)?;
+        if let Some(spark) = self.spark {
+            return self.train_on(spark, &models, run, observer, pruned);
+        }
         let position = events.changes(scope, Position::default(), &mut |_, _| {})?.now;
         let trained = engine::train(self.config, events, scope, current, self.options, observer)?;
         if !self.force {
@@ -183,6 +189,29 @@ impl TrainJob<'_> {
         let published = models.publish_unless(&trained.parts, by, &|| observer.is_stopped_by_now())?;
         let (generation, model) = published.ok_or(engine::Error::Stopped)?;
         Ok(Published { instance: run.id.clone(), generation, model, report: trained.report, pruned })
+    }
+
+    fn train_on(
+        &self,
+        spark: &SparkSubmit,
+        models: &ModelDirectory,
+        run: &EngineInstance,
+        observer: &Recorder<'_>,
+        pruned: Option<PruneReport>,
+    ) -> Result<Published> {
+        let train = SparkTrain {
+            models: &self.storage.models,
+            directory: models.path(),
+            config: self.config,
+            config_text: self.config_text,
+            run: &run.id,
+            now_ms: self.options.now_ms,
+            force: self.force,
+        };
+        let (generation, report) = spark.train(&train, observer, &|text| observer.note(text))?;
+        observer.preflight(&report);
+        let model = models.generation(generation)?.info;
+        Ok(Published { instance: run.id.clone(), generation, model, report, pruned })
     }
 
     /// Removes from the store what the window leaves out, if the engine file wants that. A training time in the future

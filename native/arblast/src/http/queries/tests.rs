@@ -124,9 +124,17 @@ impl Shop {
         let options = TrainOptions { threads: 1, now_ms: now.millis };
         let config = config();
         let storage = &shop.storage;
-        TrainJob { storage, config: &config, config_text: ENGINE, batch: "", options, force: true }
-            .run(&Silent)
-            .unwrap();
+        TrainJob {
+            storage,
+            config: &config,
+            config_text: ENGINE,
+            batch: "",
+            options,
+            force: true,
+            spark: None,
+        }
+        .run(&Silent)
+        .unwrap();
         shop
     }
 

@@ -44,7 +44,7 @@ public final class Native {
 
   static final int PROGRESS = 0;
   static final int RESULT = 1;
-  static final int REPORT = 2;
+  static final int SUMMARY = 2;
   static final int COUNTING = 3;
   static final int NAMES = 4;
   static final int FOLDER = 5;

@@ -107,9 +107,9 @@ public final class TrainingSession extends NativeObject {
     return run(request);
   }
 
-  /** The report so far, as JSON. */
-  public String report() {
-    return text(Native.tell(key(), Native.REPORT));
+  /** What will be counted, in a line for people. */
+  public String summary() {
+    return text(Native.tell(key(), Native.SUMMARY));
   }
 
   /** Name of the engine's folder in a folder of models. */

@@ -64,7 +64,7 @@ final class Training implements AutoCloseable {
   /** Counts, and makes the model. */
   void train(Counters.Where where, int threads, String currentModel) {
     session.prepare(threads, currentModel);
-    told.accept("read: " + session.report());
+    told.accept(session.keepsCorrelators() ? "keeps the correlators of the model in use" : session.summary());
     new Counters(spark, session, threads, told).count(where);
     session.assemble();
   }

@@ -1,0 +1,157 @@
+"""Real Sparks from the PySpark packages: submit to them, and standalone clusters of a master and two workers."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ARBLAST = os.environ.get("ARBLAST", str(ROOT / "target/debug/arblast"))
+JAR = ROOT / "jvm-shim/target/arblast-spark.jar"
+JAVA_HOME = os.environ.get("SPARK_JAVA_HOME", "/usr/lib/jvm/java-17-openjdk-amd64")
+VERSIONS = os.environ["SPARK_VERSIONS"].split()
+# The time of every train here: windows end at it.
+NOW = "2026-11-29T00:00:00Z"
+# Spark 3 in cluster mode on Java 17 needs these for its driver; elsewhere Spark gives them itself.
+OPENS = " ".join(
+    f"--add-opens=java.base/{package}=ALL-UNNAMED"
+    for package in "java.lang java.lang.invoke java.lang.reflect java.io java.net java.nio java.util java.util.concurrent"
+    " java.util.concurrent.atomic sun.nio.ch sun.nio.cs sun.security.action sun.util.calendar".split()
+)
+TRAIN = ["--class", "dev.arblast.spark.TrainJob", str(JAR)]
+
+
+class Spark:
+    """A Spark distribution."""
+
+    def __init__(self, version):
+        self.version = version
+        self.venv = ROOT / "target/spark" / version
+        (self.home,) = self.venv.glob("lib/python3*/site-packages/pyspark")
+
+    def environment(self, **more):
+        mine = {
+            "SPARK_HOME": str(self.home), "JAVA_HOME": JAVA_HOME, "PYSPARK_PYTHON": str(self.venv / "bin/python"),
+            "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_DAEMON_MEMORY": "384m", "SPARK_DAEMON_JAVA_OPTS": "-Dspark.worker.timeout=20",
+        }
+        return {**os.environ, **mine, **more}
+
+    def submit(self, *words, check=True, timeout=300, **environment):
+        """Runs spark-submit; gives what it did, with standard error in one text."""
+        done = subprocess.run(
+            [self.home / "bin/spark-submit", *map(str, words)], env=self.environment(**environment), capture_output=True, text=True, timeout=timeout
+        )
+        assert not check or done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr[-6000:]}"
+        return done
+
+    def train(self, master, *words, submit=(), **more):
+        """Runs a TrainJob; gives the outcome that it tells."""
+        done = self.submit("--master", master, *submit, *TRAIN, "--now", NOW, *words, **more)
+        return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+class Cluster:
+    """A standalone master and two workers, processes of their own."""
+
+    def __init__(self, spark, folder, cores=1, memory="2g"):
+        self.spark, self.folder = spark, folder
+        folder.mkdir(parents=True)
+        self.processes = []
+        port, self.web = free_port(), free_port()
+        self.master = f"spark://127.0.0.1:{port}"
+        self.start("master", "Master", "--host", "127.0.0.1", "--port", port, "--webui-port", self.web)
+        for number in (1, 2):
+            self.start(
+                f"worker{number}", "worker.Worker", "--host", "127.0.0.1", "--webui-port", free_port(), "-c", cores, "-m", memory, "-d",
+                folder / f"w{number}", self.master,
+            )
+        deadline = time.monotonic() + 120
+        while len([worker for worker in self.state()["workers"] if worker["state"] == "ALIVE"]) < 2:
+            assert time.monotonic() < deadline, (folder / "master.log").read_text()
+            time.sleep(0.5)
+
+    def start(self, name, what, *words):
+        main = "org.apache.spark.deploy." + (what if "." in what else f"{what.lower()}.{what}")
+        with open(self.folder / f"{name}.log", "w") as log:
+            self.processes.append(
+                subprocess.Popen(
+                    [self.spark.home / "bin/spark-class", main, *map(str, words)], stdout=log, stderr=log, start_new_session=True,
+                    env=self.spark.environment(SPARK_LOCAL_DIRS=str(self.folder / "local"), SPARK_LOG_DIR=str(self.folder)),
+                )
+            )
+
+    def state(self):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.web}/json/", timeout=5) as answer:
+                return json.load(answer)
+        except OSError:
+            return {"workers": []}
+
+    def stop(self):
+        for process in reversed(self.processes):
+            os.killpg(process.pid, signal.SIGTERM)
+        for process in self.processes:
+            process.wait(timeout=60)
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def digest_of(text):
+    return re.search(r"digest ([0-9a-f]{64})", text).group(1)
+
+
+class Data:
+    """Events and an engine file, and the model that `arblast train` makes of them."""
+
+    def __init__(self, folder):
+        self.folder, self.home = folder, folder / "home"
+        self.engine, self.events = folder / "engine.json", folder / "events.jsonl"
+
+    def arblast(self, *words, check=True, **environment):
+        done = subprocess.run(
+            [ARBLAST, *map(str, words)], cwd=self.folder, env={**os.environ, "ARBLAST_HOME": str(self.home), **environment},
+            capture_output=True, text=True, timeout=300,
+        )
+        assert not check or done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def trained(self, app):
+        self.arblast("app", "new", app)
+        self.arblast("import", "--app", app, "--input", self.events)
+        self.digest = digest_of(self.arblast("train", "--now", NOW).stdout)
+        return self
+
+
+@pytest.fixture(scope="session", params=VERSIONS)
+def spark(request):
+    return Spark(request.param)
+
+
+@pytest.fixture(scope="session")
+def newest():
+    return Spark(VERSIONS[-1])
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    subprocess.run([ARBLAST, "sample", "shop"], cwd=folder, check=True, capture_output=True)
+    return Data(folder / "shop").trained("shop")
+
+
+@pytest.fixture(scope="session")
+def cluster(spark, tmp_path_factory):
+    cluster = Cluster(spark, tmp_path_factory.mktemp("cluster") / spark.version)
+    yield cluster
+    cluster.stop()

@@ -1,0 +1,48 @@
+"""A train on a real standalone cluster makes the very model of `arblast train`."""
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from conftest import ARBLAST, JAR, NOW, OPENS, digest_of
+
+SMALL = ["--executor-memory", "700m", "--driver-memory", "700m", "--executor-cores", "1"]
+
+
+def source(data, models, *more):
+    return ["--engine", data.engine, "--events", data.events, "--models", models, *more]
+
+
+@pytest.mark.parametrize("where", ["driver", "executors"])
+def test_client_mode(cluster, shop, tmp_path, where):
+    told = cluster.spark.train(cluster.master, *source(shop, tmp_path / "models", "--count", where), submit=SMALL)
+    assert told["digest"] == shop.digest
+    assert told["generation"] == 1 and told["report"]["items"] == 400
+
+
+def test_cluster_mode(cluster, shop, tmp_path):
+    words = ["--deploy-mode", "cluster", *SMALL, "--total-executor-cores", "1", "--conf", "spark.standalone.submit.waitAppCompletion=true"]
+    if cluster.spark.version.startswith("3."):
+        words += ["--conf", f"spark.driver.extraJavaOptions={OPENS}"]
+    result = tmp_path / "result.json"
+    cluster.spark.submit(
+        "--master", cluster.master, *words, "--class", "dev.arblast.spark.TrainJob", JAR, "--now", NOW,
+        *source(shop, tmp_path / "models", "--result", result, "--count", "executors"),
+    )
+    assert f'"digest":"{shop.digest}"' in result.read_text()
+
+
+def test_arblast_train_on_a_cluster(cluster, shop, tmp_path):
+    before = shop.arblast("models").stdout
+    done = shop.arblast(
+        "train", "--now", NOW, "--", "--master", cluster.master, *SMALL, SPARK_HOME=str(cluster.spark.home), ARBLAST_SPARK_JAR=str(JAR),
+        **{name: value for name, value in cluster.spark.environment().items() if name in ("JAVA_HOME", "SPARK_LOCAL_IP", "PYSPARK_PYTHON")},
+    )
+    assert digest_of(done.stdout) == shop.digest, done.stdout
+    assert "9,390" in done.stdout, "the report is shown as for a train here"
+    assert len(shop.arblast("models").stdout) > len(before)

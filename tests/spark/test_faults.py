@@ -1,0 +1,98 @@
+"""Executors that die, tasks that run twice: the same model."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+from conftest import ARBLAST, NOW, ROOT, TRAIN, Cluster, Data
+
+ENGINE = """{"id":"million","engineFactory":"com.actionml.RecommendationEngine","datasource":{"params":{"appName":"million"}},
+ "algorithms":[{"name":"ur","params":{"appName":"million","indexName":"million","indicators":[{"name":"purchase"},{"name":"view"}]}}]}"""
+
+
+@pytest.fixture(scope="module")
+def million(tmp_path_factory):
+    """The data of bench/gen.py S: 1 M views, 100 k purchases, as events."""
+    folder = ROOT / "target/bench-data/S"
+    if not (folder / "meta.json").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        subprocess.run([os.sys.executable, ROOT / "bench/gen.py", "S", folder], check=True, capture_output=True)
+    data = Data(tmp_path_factory.mktemp("million"))
+    data.engine.write_text(ENGINE)
+    with data.events.open("w") as out:
+        for name, count in (("purchase", 100_000), ("view", 1_000_000)):
+            subprocess.run([os.sys.executable, ROOT / "bench/events.py", folder / f"{name}.csv", str(count), name], stdout=out, check=True)
+    return data.trained("million")
+
+
+@pytest.fixture(scope="module")
+def workers(newest, tmp_path_factory):
+    cluster = Cluster(newest, tmp_path_factory.mktemp("faults") / "cluster")
+    yield cluster
+    cluster.stop()
+
+
+def words(data, models, *more):
+    return ["--engine", data.engine, "--events", data.events, "--models", models, *more]
+
+
+SUBMIT = ["--executor-memory", "900m", "--executor-cores", "1", "--driver-memory", "1g", "--conf", "spark.sql.files.maxPartitionBytes=16m"]
+
+
+@pytest.mark.parametrize("where", ["driver", "executors"])
+def test_a_million_interactions(workers, million, tmp_path, where):
+    told = workers.spark.train(workers.master, *words(million, tmp_path / "m", "--count", where), submit=SUBMIT)
+    assert told["digest"] == million.digest
+
+
+def test_speculation_and_retries_change_nothing(workers, million, tmp_path):
+    eager = ["spark.speculation=true", "spark.speculation.quantile=0.1", "spark.speculation.multiplier=1.0001",
+             "spark.speculation.minTaskRuntime=1ms", "spark.speculation.interval=10ms"]
+    submit = SUBMIT + [word for setting in eager for word in ("--conf", setting)]
+    done = workers.spark.submit("--master", workers.master, *submit, *TRAIN, "--now", NOW, *words(million, tmp_path / "m", "--count", "executors"))
+    assert f'"digest":"{million.digest}"' in done.stdout
+    assert "speculat" in done.stderr.lower(), "no task ran twice"
+
+
+@pytest.mark.parametrize("moment", ["Starting task 0.0 in stage 0.0", "by item ranges on the executors"])
+def test_an_executor_is_killed_in_mid_stage(workers, million, tmp_path, moment):
+    log = tmp_path / "log"
+    with log.open("w") as err:
+        job = subprocess.Popen(
+            [workers.spark.home / "bin/spark-submit", "--master", workers.master, *SUBMIT, *map(str, TRAIN), "--now", NOW,
+             *map(str, words(million, tmp_path / "m", "--count", "executors"))],
+            env=workers.spark.environment(), stdout=subprocess.PIPE, stderr=err, text=True,
+        )
+        deadline = time.monotonic() + 120
+        while moment not in log.read_text():
+            assert time.monotonic() < deadline and job.poll() is None, log.read_text()[-3000:]
+            time.sleep(0.02)
+        time.sleep(0.3)
+        victim = executors(workers)[0]
+        os.kill(victim, signal.SIGKILL)
+        out, _ = job.communicate(timeout=240)
+    assert job.returncode == 0, log.read_text()[-5000:]
+    assert re.search(r"Lost executor \d+", log.read_text()), "the kill came too late to matter"
+    assert f'"digest":"{million.digest}"' in out
+
+
+def executors(cluster):
+    """Processes of executors of this cluster."""
+    found = []
+    for line in subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout.splitlines():
+        if "CoarseGrainedExecutorBackend" in line and cluster.folder.as_posix() in line + worker_folder(line):
+            found.append(int(line.split()[0]))
+    assert found, "no executor runs"
+    return found
+
+
+def worker_folder(line):
+    pid = line.split()[0]
+    try:
+        return os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return ""
