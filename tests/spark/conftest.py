@@ -51,6 +51,11 @@ class Spark:
         assert not check or done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr[-6000:]}"
         return done
 
+    def shell(self, *words, timeout=300):
+        """Runs spark-shell without a terminal."""
+        words = [self.home / "bin/spark-shell", *map(str, words)]
+        return subprocess.run(words, env=self.environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
+
     def train(self, master, *words, submit=(), **more):
         """Runs a TrainJob; gives the outcome that it tells."""
         done = self.submit("--master", master, *submit, *TRAIN, "--now", NOW, *words, **more)

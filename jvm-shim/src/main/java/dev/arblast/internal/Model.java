@@ -46,6 +46,11 @@ public final class Model extends NativeObject {
 
   /** Rows of the items from {@code firstItem} to before {@code endItem}, items in byte order of their ids. */
   public Table table(int what, int firstItem, int endItem) {
-    return new Table(Native.table(key(), what, firstItem, endItem));
+    return new Table(tableBytes(what, firstItem, endItem));
+  }
+
+  /** The same as bytes, to travel. */
+  public byte[] tableBytes(int what, int firstItem, int endItem) {
+    return Native.table(key(), what, firstItem, endItem);
   }
 }

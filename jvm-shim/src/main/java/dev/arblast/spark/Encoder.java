@@ -10,9 +10,12 @@ import org.apache.spark.TaskKilledException;
 import org.apache.spark.api.java.function.FlatMapFunction;
 import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.unsafe.types.UTF8String;
+import scala.Tuple2;
 
-/** Reads the rows of a partition where they are, into one {@link Encoded}. What rows mean is up to its kinds. */
-abstract class Encoder implements FlatMapFunction<Iterator<InternalRow>, Encoded> {
+/** Reads the rows of a partition where they are, into one {@link Encoded}. What rows are and mean is up to its kinds. */
+abstract class Encoder<R> implements FlatMapFunction<Iterator<R>, Encoded> {
+  private static final long serialVersionUID = 1;
+
   private final String engine;
   private final long nowMs;
 
@@ -25,13 +28,13 @@ abstract class Encoder implements FlatMapFunction<Iterator<InternalRow>, Encoded
   abstract Batch batch();
 
   /** Adds a row to the batch. */
-  abstract void add(InternalRow row, Batch batch);
+  abstract void add(R row, Batch batch);
 
   /** Sends the batch in; gives the rows that were none. */
   abstract long push(TrainingSession session, Batch batch);
 
   @Override
-  public Iterator<Encoded> call(Iterator<InternalRow> rows) {
+  public Iterator<Encoded> call(Iterator<R> rows) {
     TaskContext task = TaskContext.get();
     try (TrainingSession session = TrainingSession.part(engine, nowMs)) {
       Batch batch = batch();
@@ -60,7 +63,7 @@ abstract class Encoder implements FlatMapFunction<Iterator<InternalRow>, Encoded
   }
 
   /** Rows of one column: a line of event JSON. */
-  static final class Lines extends Encoder {
+  static final class Lines extends Encoder<InternalRow> {
     private final boolean skipBad;
 
     Lines(String engine, long nowMs, boolean skipBad) {
@@ -85,7 +88,7 @@ abstract class Encoder implements FlatMapFunction<Iterator<InternalRow>, Encoded
   }
 
   /** Rows of the columns that {@link EventColumns} selects. */
-  static final class Events extends Encoder {
+  static final class Events extends Encoder<InternalRow> {
     private final EventColumns columns;
     private final boolean skipBad;
 
@@ -111,8 +114,8 @@ abstract class Encoder implements FlatMapFunction<Iterator<InternalRow>, Encoded
     }
   }
 
-  /** Rows of two columns: user and item of an indicator. */
-  static final class Pairs extends Encoder {
+  /** Interactions of an indicator. */
+  abstract static class Pairs<R> extends Encoder<R> {
     private final int indicator;
 
     Pairs(String engine, long nowMs, int indicator) {
@@ -126,15 +129,35 @@ abstract class Encoder implements FlatMapFunction<Iterator<InternalRow>, Encoded
     }
 
     @Override
+    long push(TrainingSession session, Batch batch) {
+      session.pushPairs(indicator, batch);
+      return 0;
+    }
+  }
+
+  /** Rows of two columns, user and item; those without either do not count. */
+  static final class PairRows extends Pairs<InternalRow> {
+    PairRows(String engine, long nowMs, int indicator) {
+      super(engine, nowMs, indicator);
+    }
+
+    @Override
     void add(InternalRow row, Batch batch) {
       add(batch.text(0), row, 0);
       add(batch.text(1), row, 1);
     }
+  }
+
+  /** Pairs of a user and an item. */
+  static final class PairTuples extends Pairs<Tuple2<String, String>> {
+    PairTuples(String engine, long nowMs, int indicator) {
+      super(engine, nowMs, indicator);
+    }
 
     @Override
-    long push(TrainingSession session, Batch batch) {
-      session.pushPairs(indicator, batch);
-      return 0;
+    void add(Tuple2<String, String> pair, Batch batch) {
+      batch.text(0).add(pair._1());
+      batch.text(1).add(pair._2());
     }
   }
 }

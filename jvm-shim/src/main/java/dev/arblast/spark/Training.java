@@ -8,6 +8,7 @@ import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
+import org.apache.spark.sql.catalyst.InternalRow;
 
 /**
  * A train on a cluster: rows are read where they are, portions come to the driver, and the correlators are counted by one
@@ -42,8 +43,13 @@ final class Training implements AutoCloseable {
   }
 
   /** Adds what an encoder makes of rows. */
-  void add(Dataset<Row> rows, Encoder encoder) {
-    JavaRDD<Encoded> portions = rows.queryExecution().toRdd().toJavaRDD().mapPartitions(encoder);
+  void add(Dataset<Row> rows, Encoder<InternalRow> encoder) {
+    add(rows.queryExecution().toRdd().toJavaRDD(), encoder);
+  }
+
+  /** Adds what an encoder makes of rows. */
+  <R> void add(JavaRDD<R> rows, Encoder<R> encoder) {
+    JavaRDD<Encoded> portions = rows.mapPartitions(encoder);
     List<Encoded> encoded = new ArrayList<>();
     if (portions.getNumPartitions() > PORTIONS) {
       String engine = this.engine;
