@@ -1,5 +1,5 @@
 # Every target is plain commands that also work by hand; the longer ones are scripts.
-.PHONY: help quickstart check format lint tidy deny test bench dist
+.PHONY: help quickstart check format lint tidy deny test jar bench dist
 
 help:               ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -24,11 +24,17 @@ deny:               ## licences, sources and known holes of what we depend on
 	scripts/deny
 
 test:               ## all tests, then the quickstart against the same program, unoptimized
-	scripts/setup browser
+	scripts/setup browser jvm
 	cargo test --workspace --locked
 	cargo build --package arblast --locked
 	ARBLAST=$${CARGO_TARGET_DIR:-target}/debug/arblast tests/clients/run
 	ARBLAST=$${CARGO_TARGET_DIR:-target}/debug/arblast scripts/quickstart
+	scripts/jar
+	ARBLAST=$${CARGO_TARGET_DIR:-target}/debug/arblast tests/spark/run
+
+jar:                ## jvm-shim/target/arblast-spark.jar, for spark-submit
+	scripts/setup jvm
+	scripts/jar
 
 bench:              ## measure; prints a table and keeps it under bench/
 	bench/run

@@ -17,6 +17,7 @@ ARBLAST = os.environ.get("ARBLAST", str(ROOT / "target/debug/arblast"))
 JAR = ROOT / "jvm-shim/target/arblast-spark.jar"
 JAVA_HOME = os.environ.get("SPARK_JAVA_HOME", "/usr/lib/jvm/java-17-openjdk-amd64")
 VERSIONS = os.environ["SPARK_VERSIONS"].split()
+CLUSTERS = os.environ["SPARK_CLUSTERS"].split()
 # The time of every train here: windows end at it.
 NOW = "2026-11-29T00:00:00Z"
 # Spark 3 in cluster mode on Java 17 needs these for its driver; elsewhere Spark gives them itself.
@@ -144,8 +145,9 @@ def spark(request):
 
 
 @pytest.fixture(scope="session")
-def newest():
-    return Spark(VERSIONS[-1])
+def usual():
+    """The Spark for tests that need only one."""
+    return Spark(CLUSTERS[0])
 
 
 @pytest.fixture(scope="session")
@@ -155,8 +157,8 @@ def shop(tmp_path_factory):
     return Data(folder / "shop").trained("shop")
 
 
-@pytest.fixture(scope="session")
-def cluster(spark, tmp_path_factory):
-    cluster = Cluster(spark, tmp_path_factory.mktemp("cluster") / spark.version)
+@pytest.fixture(scope="session", params=CLUSTERS)
+def cluster(request, tmp_path_factory):
+    cluster = Cluster(Spark(request.param), tmp_path_factory.mktemp("cluster") / request.param)
     yield cluster
     cluster.stop()

@@ -1,15 +1,8 @@
 """A train on a real standalone cluster makes the very model of `arblast train`."""
 
-import os
-import shutil
-import signal
-import subprocess
-import threading
-import time
-
 import pytest
 
-from conftest import ARBLAST, JAR, NOW, OPENS, digest_of
+from conftest import JAR, NOW, OPENS, digest_of
 
 SMALL = ["--executor-memory", "700m", "--driver-memory", "700m", "--executor-cores", "1"]
 
@@ -18,7 +11,12 @@ def source(data, models, *more):
     return ["--engine", data.engine, "--events", data.events, "--models", models, *more]
 
 
-@pytest.mark.parametrize("where", ["driver", "executors"])
+def test_every_version_makes_the_same_model(spark, shop, tmp_path):
+    told = spark.train("local[2]", *source(shop, tmp_path / "models", "--count", "executors"))
+    assert told["digest"] == shop.digest
+
+
+@pytest.mark.parametrize("where", ["driver", "executors", "parts"])
 def test_client_mode(cluster, shop, tmp_path, where):
     told = cluster.spark.train(cluster.master, *source(shop, tmp_path / "models", "--count", where), submit=SMALL)
     assert told["digest"] == shop.digest

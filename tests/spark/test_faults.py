@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from conftest import ARBLAST, NOW, ROOT, TRAIN, Cluster, Data
+from conftest import NOW, ROOT, TRAIN, Cluster, Data
 
 ENGINE = """{"id":"million","engineFactory":"com.actionml.RecommendationEngine","datasource":{"params":{"appName":"million"}},
  "algorithms":[{"name":"ur","params":{"appName":"million","indexName":"million","indicators":[{"name":"purchase"},{"name":"view"}]}}]}"""
@@ -30,8 +30,8 @@ def million(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def workers(newest, tmp_path_factory):
-    cluster = Cluster(newest, tmp_path_factory.mktemp("faults") / "cluster")
+def workers(usual, tmp_path_factory):
+    cluster = Cluster(usual, tmp_path_factory.mktemp("faults") / "cluster")
     yield cluster
     cluster.stop()
 
@@ -43,7 +43,7 @@ def words(data, models, *more):
 SUBMIT = ["--executor-memory", "900m", "--executor-cores", "1", "--driver-memory", "1g", "--conf", "spark.sql.files.maxPartitionBytes=16m"]
 
 
-@pytest.mark.parametrize("where", ["driver", "executors"])
+@pytest.mark.parametrize("where", ["driver", "executors", "parts"])
 def test_a_million_interactions(workers, million, tmp_path, where):
     told = workers.spark.train(workers.master, *words(million, tmp_path / "m", "--count", where), submit=SUBMIT)
     assert told["digest"] == million.digest
@@ -81,18 +81,14 @@ def test_an_executor_is_killed_in_mid_stage(workers, million, tmp_path, moment):
 
 
 def executors(cluster):
-    """Processes of executors of this cluster."""
+    """Processes of executors of this cluster: they run in folders of its workers."""
     found = []
-    for line in subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout.splitlines():
-        if "CoarseGrainedExecutorBackend" in line and cluster.folder.as_posix() in line + worker_folder(line):
-            found.append(int(line.split()[0]))
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            command = open(f"/proc/{process}/cmdline", "rb").read()
+            if b"CoarseGrainedExecutorBackend" in command and os.readlink(f"/proc/{process}/cwd").startswith(str(cluster.folder)):
+                found.append(int(process))
+        except OSError:
+            pass  # it ended meanwhile
     assert found, "no executor runs"
     return found
-
-
-def worker_folder(line):
-    pid = line.split()[0]
-    try:
-        return os.readlink(f"/proc/{pid}/cwd")
-    except OSError:
-        return ""

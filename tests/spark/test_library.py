@@ -1,6 +1,8 @@
 """The library for existing jobs, from Python, Scala and Java."""
 
-from conftest import JAR, ROOT
+import pytest
+
+from conftest import CLUSTERS, JAR, ROOT, Spark
 
 GOLDEN = ROOT / "native/cco/tests/data"
 SCRIPTS = ROOT / "tests/spark/scripts"
@@ -17,7 +19,9 @@ def test_python_on_a_cluster(cluster):
     assert "compared 37315" in done.stdout, done.stdout
 
 
-def test_scala(spark, tmp_path):
+@pytest.mark.parametrize("version", CLUSTERS)
+def test_scala(version, tmp_path):
+    spark = Spark(version)
     options = f"-Dgolden={GOLDEN} -Dout={tmp_path}/out"
     done = spark.shell("--master", "local[2]", "--jars", JAR, "--driver-java-options", options, "-i", SCRIPTS / "library.scala")
     assert "scala agrees" in done.stdout, done.stdout[-3000:] + done.stderr[-3000:]

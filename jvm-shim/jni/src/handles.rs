@@ -1,8 +1,8 @@
 //! What Java holds: keys into a table, not pointers. A key that is stale, zero or invented is an exception.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use engine::{Counting, Recommender};
+use engine::{Counting, Recommender, Summing};
 use model::Model;
 
 use crate::border::{Fault, Result};
@@ -15,6 +15,8 @@ pub enum Object {
     Session(Arc<Session>),
     /// What tasks count with.
     Counting(Arc<Counting>),
+    /// Counters that sum up.
+    Sums(Arc<Mutex<Summing>>),
     /// A model that answers.
     Answering(Arc<Answering>),
 }
@@ -76,6 +78,14 @@ pub fn counting(key: i64) -> Result<Arc<Counting>> {
     match get(key)? {
         Object::Counting(counting) => Ok(counting),
         _ => Err(Fault::argument("these are no interactions to count")),
+    }
+}
+
+/// The counters of a key.
+pub fn sums(key: i64) -> Result<Arc<Mutex<Summing>>> {
+    match get(key)? {
+        Object::Sums(sums) => Ok(sums),
+        _ => Err(Fault::argument("these are no counters")),
     }
 }
 

@@ -1,10 +1,10 @@
 //! The native methods of `dev.arblast.internal.Native`, one function each: arguments in, work elsewhere, result out.
 
 use std::ffi::c_void;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use engine::{Counting, EngineConfig, Leniency, Recommender};
+use engine::{Counting, EngineConfig, Leniency, Recommender, Summing};
 use events::{Event, MemoryStore, Scope};
 use jni::objects::{JByteArray, JByteBuffer, JClass, JObjectArray};
 use jni::strings::JNIStr;
@@ -29,7 +29,7 @@ const TARGET: &str = env!("ARBLAST_TARGET");
 type Method = (&'static JNIStr, &'static JNIStr, *mut c_void);
 
 /// All of them. Each signature is that of the function beside it.
-pub fn all() -> [Method; 20] {
+pub fn all() -> [Method; 24] {
     [
         (jni_str!("identity"), jni_str!("()[B"), identity as *mut c_void),
         (jni_str!("openSession"), jni_str!("([BJZ)J"), open_session as *mut c_void),
@@ -43,6 +43,10 @@ pub fn all() -> [Method; 20] {
         (jni_str!("stop"), jni_str!("(J)V"), stop as *mut c_void),
         (jni_str!("tell"), jni_str!("(JI)[B"), tell as *mut c_void),
         (jni_str!("count"), jni_str!("(JI)J"), count as *mut c_void),
+        (jni_str!("counting"), jni_str!("(JII)[B"), counting as *mut c_void),
+        (jni_str!("openSums"), jni_str!("(JIII)J"), open_sums as *mut c_void),
+        (jni_str!("addSums"), jni_str!("(JJ)V"), add_sums as *mut c_void),
+        (jni_str!("sums"), jni_str!("(J)[B"), sums as *mut c_void),
         (jni_str!("openCounting"), jni_str!("([B)J"), open_counting as *mut c_void),
         (jni_str!("block"), jni_str!("(JIII)[B"), block as *mut c_void),
         (jni_str!("addBlock"), jni_str!("(J[B)V"), add_block as *mut c_void),
@@ -75,6 +79,10 @@ fn given<'l>(env: &mut Env<'l>, bytes: &[u8]) -> Result<JByteArray<'l>> {
 
 fn index(number: jint, name: &str) -> Result<usize> {
     usize::try_from(number).map_err(|_| Fault::argument(format!("{name} must not be negative, got {number}")))
+}
+
+fn number(number: jint, name: &str) -> Result<u32> {
+    u32::try_from(number).map_err(|_| Fault::argument(format!("{name} must not be negative, got {number}")))
 }
 
 /// Version, commit and target, separated by blanks.
@@ -200,7 +208,7 @@ extern "system" fn stop<'l>(env: EnvUnowned<'l>, _: Class<'l>, key: jlong) {
     })
 }
 
-/// Of a session 0: progress, 1: result of the last request, 2: what will be counted, 3: bytes to count with, 5: name of
+/// Of a session 0: progress, 1: result of the last request, 2: what will be counted, 5: name of
 /// the engine's folder of models, 6: `sparkConf` of the engine file as a table of names and values. Of a model 4: its names.
 extern "system" fn tell<'l>(env: EnvUnowned<'l>, _: Class<'l>, key: jlong, what: jint) -> JByteArray<'l> {
     enter(env, |env| {
@@ -208,7 +216,6 @@ extern "system" fn tell<'l>(env: EnvUnowned<'l>, _: Class<'l>, key: jlong, what:
             0 => handles::session(key)?.progress().into_bytes(),
             1 => handles::session(key)?.result()?.into_bytes(),
             2 => handles::session(key)?.summary()?.into_bytes(),
-            3 => handles::session(key)?.counting()?,
             5 => handles::session(key)?.folder().into_bytes(),
             6 => tables::pairs(handles::session(key)?.spark_conf()),
             4 => tables::names(&handles::answering(key)?.model).into_bytes(),
@@ -218,22 +225,68 @@ extern "system" fn tell<'l>(env: EnvUnowned<'l>, _: Class<'l>, key: jlong, what:
     })
 }
 
-/// Of a session 0: items, 1: indicators, 2: cells, 3: increments, 4: does it learn, 5: does it keep correlators (0 or 1). Of a model 10: items, 11: users, 12: correlators. Of what
+/// Of a session 0: items, 1: indicators, 2: cells, 3: increments, 4: most things of an indicator, 5: does
+/// it learn, 6: does it keep correlators (0 or 1). Of a model 10: items, 11: users, 12: correlators. Of what
 /// counts 20: items, 21: indicators.
 extern "system" fn count<'l>(env: EnvUnowned<'l>, _: Class<'l>, key: jlong, what: jint) -> jlong {
     enter(env, |_| {
         let model = || handles::answering(key).map(|answering| answering.model.counts());
-        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let long = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         match what {
             10 => Ok(i64::from(model()?.items)),
             11 => Ok(i64::from(model()?.users)),
-            12 => Ok(number(model()?.correlators)),
-            4 => Ok(i64::from(handles::session(key)?.learns())),
-            5 => Ok(i64::from(handles::session(key)?.keeps())),
+            12 => Ok(long(model()?.correlators)),
+            5 => Ok(i64::from(handles::session(key)?.learns())),
+            6 => Ok(i64::from(handles::session(key)?.keeps())),
             20 => Ok(i64::from(handles::counting(key)?.items())),
-            21 => Ok(number(handles::counting(key)?.indicators() as u64)),
+            21 => Ok(long(handles::counting(key)?.indicators() as u64)),
             other => handles::session(key)?.count(index(other, "the number of a count")?),
         }
+    })
+}
+
+/// What to count with: one of so many parts of the users.
+extern "system" fn counting<'l>(
+    env: EnvUnowned<'l>,
+    _: Class<'l>,
+    key: jlong,
+    part: jint,
+    parts: jint,
+) -> JByteArray<'l> {
+    enter(env, |env| {
+        let counting = handles::session(key)?
+            .counting(number(part, "the part")?, number(parts, "the number of parts")?)?;
+        given(env, &counting)
+    })
+}
+
+/// Counters of some items that sum up over parts of the users; `key` is one of the parts.
+extern "system" fn open_sums<'l>(
+    env: EnvUnowned<'l>,
+    _: Class<'l>,
+    key: jlong,
+    indicator: jint,
+    first: jint,
+    end: jint,
+) -> jlong {
+    enter(env, |_| {
+        let items = number(first, "the first item")?..number(end, "the end of the items")?;
+        let sums = Summing::new(handles::counting(key)?.as_ref(), index(indicator, "the indicator")?, items)?;
+        handles::insert(Object::Sums(Arc::new(Mutex::new(sums))))
+    })
+}
+
+extern "system" fn add_sums<'l>(env: EnvUnowned<'l>, _: Class<'l>, key: jlong, part: jlong) {
+    enter(env, |_| {
+        let (sums, part) = (handles::sums(key)?, handles::counting(part)?);
+        Ok(sums.lock().unwrap_or_else(PoisonError::into_inner).add(&part)?)
+    })
+}
+
+extern "system" fn sums<'l>(env: EnvUnowned<'l>, _: Class<'l>, key: jlong) -> JByteArray<'l> {
+    enter(env, |env| {
+        let block = handles::sums(key)?.lock().unwrap_or_else(PoisonError::into_inner).block();
+        given(env, &block.to_bytes())
     })
 }
 

@@ -51,11 +51,12 @@ pub struct Reading {
 }
 
 /// What [`Session::count`] tells, in the order of Java's constants.
-const COUNTS: [fn(&Training) -> u64; 4] = [
+const COUNTS: [fn(&Training) -> u64; 5] = [
     |training| u64::from(training.items()),
     |training| training.report().indicators.len() as u64,
     |training| training.report().indicators.iter().map(|indicator| indicator.sampled).sum(),
     Training::increments,
+    |training| u64::from(training.things()),
 ];
 
 impl Session {
@@ -133,10 +134,10 @@ impl Session {
     }
 
     /// What tasks elsewhere count with.
-    pub fn counting(&self) -> Result<Vec<u8>> {
-        self.training(|training| {
-            training.counting().ok_or_else(|| Fault::state("nothing is to be counted: correlators are kept"))
-        })
+    pub fn counting(&self, part: u32, parts: u32) -> Result<Vec<u8>> {
+        let none =
+            || Fault::argument(format!("there is no part {part} of {parts}, or nothing is to be counted"));
+        self.training(|training| training.counting(part, parts).ok_or_else(none))
     }
 
     /// Adds a block that was counted elsewhere.

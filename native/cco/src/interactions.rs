@@ -1,5 +1,7 @@
 //! Who did something with what: a boolean matrix, users × things, by rows.
 
+use std::ops::Range;
+
 use sprs::CsMatI;
 
 /// Why numbers are not interactions.
@@ -126,6 +128,17 @@ impl Interactions {
     pub(crate) fn trusted(things: u32, offsets: Vec<usize>, columns: Vec<u32>) -> Self {
         let data = vec![(); columns.len()];
         Self { cells: CsMatI::new((offsets.len() - 1, things as usize), offsets, columns, data) }
+    }
+
+    /// The rows of some users; those beyond the last are ignored.
+    #[must_use]
+    pub fn of_users(&self, users: Range<u32>) -> Self {
+        let offsets = self.offsets();
+        let end = users.end.min(self.users()) as usize;
+        let start = (users.start as usize).min(end);
+        let first = offsets[start];
+        let own = offsets[start..=end].iter().map(|offset| offset - first).collect();
+        Self::trusted(self.things(), own, self.columns()[first..offsets[end]].to_vec())
     }
 
     /// Offsets and columns as [`from_rows`](Self::from_rows) takes them.

@@ -18,6 +18,7 @@ mod prefetch;
 mod row_test;
 mod sample;
 mod strongest;
+mod sums;
 mod threads;
 
 pub use correlators::Correlators;
@@ -25,3 +26,4 @@ pub use cross_occurrence::{CrossOccurrence, Params};
 pub use interactions::{Error, Interactions};
 pub use llr::llr;
 pub use sample::Sampling;
+pub use sums::Sums;

@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use cco::{Correlators, CrossOccurrence, Interactions, Params};
+use cco::{Correlators, CrossOccurrence, Interactions, Params, Sums};
 
 use crate::training_set::cross;
 use crate::wire::{Reader, Writer};
@@ -28,9 +28,10 @@ struct Indicator {
 }
 
 impl Counting {
-    /// Bytes of these matrices, the primary first: about two a cell.
+    /// Bytes of these matrices of some users, the primary first: about two a cell.
     pub(crate) fn bytes_of<'a>(
         matrices: impl ExactSizeIterator<Item = (&'a Interactions, Params)>,
+        users: Range<u32>,
     ) -> Vec<u8> {
         let mut writer = Writer::new(WHAT, FORMAT);
         writer.number(matrices.len() as u64);
@@ -39,7 +40,7 @@ impl Counting {
             writer.number(u64::from(params.positive_only));
             writer.number(u64::from(params.min_llr.is_some()));
             writer.fixed(params.min_llr.unwrap_or_default().to_bits());
-            writer.interactions(interactions);
+            writer.interactions(interactions, users.clone());
         }
         writer.finish()
     }
@@ -90,6 +91,61 @@ impl Counting {
             .get_or_init(|| cross(&matrices, indicator, counted.params).map_err(|error| error.to_string()));
         let cross = cross.as_ref().map_err(|_| Error::Damaged("its matrices are of different users"))?;
         Ok(Block { indicator, first: items.start, correlators: cross.block(items) })
+    }
+}
+
+/// Counts of some neighbouring items under one indicator that sum up over parts of the users, for interactions that no process
+/// can hold.
+#[derive(Debug)]
+pub struct Summing {
+    indicator: usize,
+    first: u32,
+    params: Params,
+    sums: Sums,
+}
+
+impl Summing {
+    /// Counters that one may hold: 2 GiB.
+    pub const COUNTERS_MAX: u64 = 1 << 29;
+
+    /// Nothing yet; `part` is any of the parts. Items beyond the last are ignored.
+    ///
+    /// # Errors
+    /// There is no such indicator; more counters than [`COUNTERS_MAX`](Self::COUNTERS_MAX).
+    pub fn new(part: &Counting, indicator: usize, items: Range<u32>) -> Result<Self> {
+        let counted = part.indicators.get(indicator).ok_or(Error::Damaged("there is no such indicator"))?;
+        let items = items.start.min(part.items())..items.end.min(part.items());
+        let things = counted.interactions.things();
+        let counters = u64::from(things) * items.len() as u64;
+        if counters > Self::COUNTERS_MAX {
+            return Err(Error::Unanswerable(format!(
+                "{counters} counters for {} items and {things} things: at most {} fit, use smaller ranges",
+                items.len(),
+                Self::COUNTERS_MAX
+            )));
+        }
+        let (first, sums) = (items.start, Sums::new(items, things, indicator == 0));
+        Ok(Self { indicator, first, params: counted.params, sums })
+    }
+
+    /// Adds what the users of a part did; each part once, in any order.
+    ///
+    /// # Errors
+    /// It is no part of the same train.
+    pub fn add(&mut self, part: &Counting) -> Result<()> {
+        let wrong = Error::Damaged("a part is of another train");
+        let Some(primary) = part.indicators.first() else { return Err(wrong) };
+        let other = part.indicators.get(self.indicator).filter(|_| self.indicator > 0);
+        if self.indicator > 0 && other.is_none() {
+            return Err(wrong);
+        }
+        self.sums.add(&primary.interactions, other.map(|other| &other.interactions)).map_err(|_| wrong)
+    }
+
+    /// The correlators, when all parts are in.
+    pub fn block(&self) -> Block {
+        let correlators = self.sums.correlators(self.params);
+        Block { indicator: self.indicator, first: self.first, correlators }
     }
 }
 

@@ -36,7 +36,7 @@ pub use config::{
     ConfigError, EngineConfig, EventWindow, Indicator, Leniency, Ranking, RankingKind, RecsModel, Warning,
     redacted,
 };
-pub use counting::{Block, Counting};
+pub use counting::{Block, Counting, Summing};
 pub use dither::{Dither, DitherChange, Dithered};
 pub use error::{Error, Result};
 pub use explain::{Explained, Reason, Reasons};

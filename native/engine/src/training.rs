@@ -99,11 +99,20 @@ impl Training {
         (0..prepared.users()).map(|user| lengths(user).sum::<u64>() * lengths(user).next().unwrap_or(0)).sum()
     }
 
-    /// Bytes of a [`Counting`], for processes that count. `None` if there is nothing to count.
-    pub fn counting(&self) -> Option<Vec<u8>> {
+    /// Most things that an indicator has.
+    pub fn things(&self) -> u32 {
+        let Stage::Counting(prepared, _) = &self.correlators else { return 0 };
+        prepared.matrices().iter().map(|matrix| matrix.things()).max().unwrap_or(0)
+    }
+
+    /// Bytes of a [`Counting`], for processes that count: of all users, or of one of several parts with about equally many of
+    /// them, for [`Summing`](crate::Summing). `None` if there is nothing to count or there is no such part.
+    pub fn counting(&self, part: u32, parts: u32) -> Option<Vec<u8>> {
         let Stage::Counting(prepared, _) = &self.correlators else { return None };
+        let bound = |part: u32| u64::from(prepared.users()) * u64::from(part) / u64::from(parts.max(1));
+        let bound = |part: u32| u32::try_from(bound(part)).unwrap_or(u32::MAX);
         let matrices = prepared.matrices().into_iter().zip(self.config.indicators.iter().map(params));
-        Some(Counting::bytes_of(matrices))
+        (part < parts).then(|| Counting::bytes_of(matrices, bound(part)..bound(part + 1)))
     }
 
     /// Takes the bytes of a [`Block`]. Blocks of an indicator come in the order of items, without gaps.

@@ -3,6 +3,8 @@
 //! Numbers are LEB128 varints unless said otherwise; a text is its length and its bytes; an ascending row is its length
 //! and the steps between its numbers.
 
+use std::ops::Range;
+
 use cco::{Correlators, Interactions};
 
 use crate::{Error, Result};
@@ -65,10 +67,11 @@ impl Writer {
         }
     }
 
-    pub fn interactions(&mut self, interactions: &Interactions) {
+    /// Of some users.
+    pub fn interactions(&mut self, interactions: &Interactions, users: Range<u32>) {
         self.number(u64::from(interactions.things()));
-        self.number(u64::from(interactions.users()));
-        for user in 0..interactions.users() {
+        self.number(users.len() as u64);
+        for user in users {
             self.row(interactions.row(user));
         }
     }

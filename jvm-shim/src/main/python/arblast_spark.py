@@ -44,7 +44,7 @@ class CrossOccurrence:
         return self
 
     def count_on(self, place: str) -> "CrossOccurrence":
-        """`auto`, `driver` or `executors`: where correlators are counted. The result is the same."""
+        """`auto`, `driver`, `executors` or `parts`: where correlators are counted. The result is the same."""
         self._java.countOn(place)
         return self
 

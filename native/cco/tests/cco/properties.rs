@@ -1,6 +1,6 @@
 //! Any small input against the naive twin, to the bit; larger ones of the shapes that take other paths.
 
-use cco::{Correlators, CrossOccurrence, Interactions, Params};
+use cco::{Correlators, CrossOccurrence, Interactions, Params, Sums};
 use proptest::prelude::*;
 
 use crate::twin::{self, Rows};
@@ -45,6 +45,28 @@ proptest! {
             let middle = found.rows() / 2;
             let halves = [found.block(0..middle), found.block(middle..u32::MAX)];
             prop_assert_eq!(&rows(&Correlators::concat(halves)), &expected);
+        }
+    }
+
+    #[test]
+    fn parts_of_the_users_sum_up_to_the_whole(
+        (primary, other) in (1_u32..40).prop_flat_map(|users| (matrix(users), matrix(users))),
+        params in params(),
+        (part, range) in (1_u32..20, 1_u32..9),
+    ) {
+        for other in [None, Some(&other)] {
+            let whole = CrossOccurrence::new(&primary, other, params).unwrap();
+            let things = other.unwrap_or(&primary).things();
+            for first in (0..whole.rows()).step_by(range as usize) {
+                let items = first..whole.rows().min(first + range);
+                let mut sums = Sums::new(items.clone(), things, other.is_none());
+                for user in (0..primary.users()).step_by(part as usize).collect::<Vec<_>>().into_iter().rev() {
+                    let users = user..user.saturating_add(part);
+                    let other = other.map(|other| other.of_users(users.clone()));
+                    sums.add(&primary.of_users(users), other.as_ref()).unwrap();
+                }
+                prop_assert_eq!(sums.correlators(params), whole.block(items));
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use engine::{Counting, Error, Portion, Trained};
+use engine::{Counting, Error, Portion, Summing, Trained};
 use events::{EventStore, Kind};
 use proptest::prelude::*;
 
@@ -25,12 +25,19 @@ fn in_pieces(shop: &Shop, parameters: &str, of: impl Fn(usize) -> usize, block: 
     portions.into_iter().rev().for_each(|portion| all.merge(&portion.into_bytes()).unwrap());
     let mut training = all.prepare(None, 2).unwrap();
     training.check().unwrap();
-    let counting = Counting::from_bytes(&training.counting().unwrap()).unwrap();
+    let counting = Counting::from_bytes(&training.counting(0, 1).unwrap()).unwrap();
+    let parts: Vec<Counting> =
+        (0..3).map(|part| Counting::from_bytes(&training.counting(part, 3).unwrap()).unwrap()).collect();
     for indicator in 0..counting.indicators() {
         for first in (0..counting.items()).step_by(block as usize) {
-            training.add(&counting.block(indicator, first..first + block).unwrap().to_bytes()).unwrap();
+            let counted = counting.block(indicator, first..first + block).unwrap();
+            let mut sums = Summing::new(&parts[1], indicator, first..first + block).unwrap();
+            parts.iter().for_each(|part| sums.add(part).unwrap());
+            assert_eq!(sums.block(), counted);
+            training.add(&counted.to_bytes()).unwrap();
         }
     }
+    assert!(training.counting(3, 3).is_none());
     training.assemble().unwrap()
 }
 
@@ -68,7 +75,7 @@ fn blocks_must_follow_each_other_and_be_complete() {
     portion.push_pairs(0, [("u", "a"), ("u", "b"), ("v", "c")].into_iter()).unwrap();
     assert_eq!(portion.push_pairs(2, [("u", "a")].into_iter()).unwrap_err().kind(), Kind::Invalid);
     let mut training = portion.prepare(None, 1).unwrap();
-    let counting = Counting::from_bytes(&training.counting().unwrap()).unwrap();
+    let counting = Counting::from_bytes(&training.counting(0, 1).unwrap()).unwrap();
     let block = |indicator, items| counting.block(indicator, items).unwrap().to_bytes();
     assert!(training.add(&block(0, 1..3)).is_err(), "the first is missing");
     training.add(&block(0, 0..1)).unwrap();

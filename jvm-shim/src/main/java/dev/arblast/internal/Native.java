@@ -45,7 +45,6 @@ public final class Native {
   static final int PROGRESS = 0;
   static final int RESULT = 1;
   static final int SUMMARY = 2;
-  static final int COUNTING = 3;
   static final int NAMES = 4;
   static final int FOLDER = 5;
   static final int SPARK_CONF = 6;
@@ -56,8 +55,9 @@ public final class Native {
   static final int INDICATORS = 1;
   static final int CELLS = 2;
   static final int INCREMENTS = 3;
-  static final int LEARNS = 4;
-  static final int KEEPS = 5;
+  static final int THINGS = 4;
+  static final int LEARNS = 5;
+  static final int KEEPS = 6;
   static final int MODEL_ITEMS = 10;
   static final int MODEL_USERS = 11;
   static final int MODEL_CORRELATORS = 12;
@@ -66,7 +66,18 @@ public final class Native {
 
   static native long count(long object, int what);
 
+  /** What to count with: one of so many parts of the users. */
+  static native byte[] counting(long session, int part, int parts);
+
   static native long openCounting(byte[] counting);
+
+  /** Counters of some items that sum up over all parts. */
+  static native long openSums(long anyPart, int indicator, int firstItem, int endItem);
+
+  static native void addSums(long sums, long part);
+
+  /** The block of correlators, when all parts are in. */
+  static native byte[] sums(long sums);
 
   static native byte[] block(long counting, int indicator, int firstItem, int endItem);
 

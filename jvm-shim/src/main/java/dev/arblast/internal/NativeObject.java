@@ -24,7 +24,7 @@ public abstract class NativeObject implements AutoCloseable {
   }
 
   /** The key of the native object. */
-  protected final long key() {
+  final long key() {
     long open = key.open.get();
     if (open == 0) {
       throw new IllegalStateException(getClass().getSimpleName() + " is closed");

@@ -80,7 +80,17 @@ public final class TrainingSession extends NativeObject {
 
   /** What {@link Counting} needs elsewhere. */
   public byte[] counting() {
-    return Native.tell(key(), Native.COUNTING);
+    return counting(0, 1);
+  }
+
+  /** The same of one of so many parts of the users, for {@link Sums}. */
+  public byte[] counting(int part, int parts) {
+    return Native.counting(key(), part, parts);
+  }
+
+  /** Most things that an indicator has. */
+  public int things() {
+    return (int) Native.count(key(), Native.THINGS);
   }
 
   /** Adds a block; those of an indicator in the order of items. */

@@ -90,7 +90,7 @@ public final class CrossOccurrence {
     return this;
   }
 
-  /** {@code auto}, {@code driver} or {@code executors}: where correlators are counted. The result is the same. */
+  /** {@code auto}, {@code driver}, {@code executors} or {@code parts}: where correlators are counted. The result is the same. */
   public CrossOccurrence countOn(String place) {
     correlation.where(Counters.Where.of(place));
     return this;

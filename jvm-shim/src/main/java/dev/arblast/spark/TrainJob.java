@@ -41,7 +41,7 @@ public final class TrainJob {
           + "  --format KIND       json or parquet, if the names of the files do not tell\n"
           + "  --table NAME        table of a jdbc source, e.g. pio_event_1; --jdbc-properties FILE: user, password, driver\n"
           + "  --now TIME          time of training, where windows end [now], e.g. 2026-01-31T00:00:00Z\n"
-          + "  --count PLACE       auto, driver or executors: where correlators are counted [auto]\n"
+          + "  --count PLACE       where correlators are counted: auto, driver, executors, or parts (of interactions that fit none) [auto]\n"
           + "  --threads N         threads of the driver [its cores]\n"
           + "  --force             publish even a model that shrank\n"
           + "  --skip-bad-lines    count and skip what is no event, instead of failing\n"
