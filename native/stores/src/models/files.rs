@@ -182,6 +182,8 @@ fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 fn sync_directory(path: &Path) -> Result<()> {
+    // The parent of a relative name is the working directory.
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     File::open(path).and_then(|directory| directory.sync_all()).map_err(|error| failed("sync", path, error))
 }
 

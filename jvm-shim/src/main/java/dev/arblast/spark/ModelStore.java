@@ -3,7 +3,6 @@ package dev.arblast.spark;
 import dev.arblast.internal.TrainingSession;
 import java.io.IOException;
 import java.io.InputStream;
-import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -28,35 +27,30 @@ final class ModelStore {
   private static final String INFO = "info.json";
   private static final Pattern CORRELATORS = Pattern.compile("\"correlators\":(\\d+)");
 
-  private final String url;
+  private final Path folder;
   private final Configuration hadoop;
 
-  ModelStore(String url, Configuration hadoop) {
-    this.url = url;
+  /** The URL may be relative, to the default file system and the working folder. */
+  ModelStore(String url, Configuration hadoop) throws IOException {
+    this.folder = new Path(url).getFileSystem(hadoop).makeQualified(new Path(url));
     this.hadoop = hadoop;
   }
 
   /** The local folder that the URL names; null if it is elsewhere. */
   private String local() {
-    URI uri = new Path(url).toUri();
-    boolean isLocal = uri.getScheme() == null ? isLocal(FileSystem.getDefaultUri(hadoop)) : isLocal(uri);
-    return isLocal ? uri.getPath() : null;
-  }
-
-  private static boolean isLocal(URI uri) {
-    return "file".equals(uri.getScheme());
+    return "file".equals(folder.toUri().getScheme()) ? folder.toUri().getPath() : null;
   }
 
   /** Publishes the model of a session; gives what there is to tell as JSON. */
   String publish(TrainingSession session, String run, long startedMs, boolean force) throws IOException {
-    String folder = local();
-    if (folder != null) {
-      return session.publish(folder, run, startedMs, -1, force);
+    String local = local();
+    if (local != null) {
+      return session.publish(local, run, startedMs, -1, force);
     }
     java.nio.file.Path scratch = java.nio.file.Files.createTempDirectory("arblast-model");
     try {
       // The name of the engine's folder is known before its model is there.
-      Path engine = new Path(url, session.engineFolder());
+      Path engine = new Path(folder, session.engineFolder());
       FileSystem files = engine.getFileSystem(hadoop);
       String told = session.publish(scratch.toString(), run, startedMs, correlatorsInUse(files, engine), force);
       Path written = new Path(scratch.resolve(session.engineFolder()).resolve(name(1)).toUri());
@@ -70,7 +64,7 @@ final class ModelStore {
 
   /** The file of the model in use, on this machine; null: there is none. */
   String currentModel(String engineFolder) throws IOException {
-    Path engine = new Path(url, engineFolder);
+    Path engine = new Path(folder, engineFolder);
     FileSystem files = engine.getFileSystem(hadoop);
     Long current = current(files, engine);
     if (current == null) {

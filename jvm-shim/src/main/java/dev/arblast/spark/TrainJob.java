@@ -67,15 +67,28 @@ public final class TrainJob {
   }
 
   private static int run(String[] words) {
+    return told(
+        () -> {
+          Options options = new Options(words, NAMES, FLAGS);
+          if (options.has("--help")) {
+            System.out.println(HELP);
+            return;
+          }
+          try (SparkSession spark = session(options)) {
+            new TrainJob(spark, options).train();
+          }
+        });
+  }
+
+  /** What may fail. */
+  interface Work {
+    void run() throws Exception;
+  }
+
+  /** Does it; if it fails, says why in a line and gives the exit code that fits, else 0. */
+  static int told(Work work) {
     try {
-      Options options = new Options(words, NAMES, FLAGS);
-      if (options.has("--help")) {
-        System.out.println(HELP);
-        return 0;
-      }
-      try (SparkSession spark = session(options)) {
-        new TrainJob(spark, options).train();
-      }
+      work.run();
       return 0;
     } catch (Exception error) {
       Throwable cause = ofTheTask(error);
