@@ -1,5 +1,6 @@
 package dev.arblast.spark;
 
+import dev.arblast.UnavailableException;
 import dev.arblast.internal.TrainingSession;
 import java.io.IOException;
 import java.io.InputStream;
@@ -39,6 +40,15 @@ final class ModelStore {
   /** The local folder that the URL names; null if it is elsewhere. */
   private String local() {
     return "file".equals(folder.toUri().getScheme()) ? folder.toUri().getPath() : null;
+  }
+
+  /** Is it there, or could it be? Better known before a long train than after. */
+  void check() {
+    try {
+      folder.getFileSystem(hadoop).exists(folder);
+    } catch (IOException error) {
+      throw new UnavailableException("--models " + folder + " cannot be reached: " + error.getMessage(), error);
+    }
   }
 
   /** Publishes the model of a session; gives what there is to tell as JSON. */

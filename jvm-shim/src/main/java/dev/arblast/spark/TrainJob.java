@@ -144,6 +144,7 @@ public final class TrainJob {
     Configuration hadoop = spark.sparkContext().hadoopConfiguration();
     String engine = read(options.needed("--engine", "the engine file"), hadoop);
     ModelStore models = new ModelStore(options.needed("--models", "the folder of models to publish in"), hadoop);
+    models.check();
     Counters.Where where = Counters.Where.of(options.or("--count", "auto"));
     String run = options.or("--run", spark.sparkContext().applicationId());
     int threads = options.number("--threads", driverCores());
