@@ -145,6 +145,11 @@ fn is_valid(bits: Option<&[u8]>, row: usize) -> bool {
     bits.is_none_or(|bits| bits[row / 8] >> (row % 8) & 1 == 1)
 }
 
+/// The bytes of one direct buffer.
+pub fn bytes(env: &Env<'_>, buffer: &JByteBuffer<'_>) -> Result<Vec<u8>> {
+    if buffer.is_null() { Err(Fault::argument("the buffer is null")) } else { copy(env, buffer, 0) }
+}
+
 fn copy(env: &Env<'_>, buffer: &JByteBuffer<'_>, index: usize) -> Result<Vec<u8>> {
     let not_direct = |_| Fault::argument(format!("buffer {index} is not direct"));
     let length = env.get_direct_buffer_capacity(buffer).map_err(not_direct)?;

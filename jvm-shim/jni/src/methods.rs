@@ -13,7 +13,7 @@ use jni::{Env, EnvUnowned, jni_str};
 use model::Model;
 
 use crate::border::{Fault, Result, enter};
-use crate::columns::Buffers;
+use crate::columns::{self, Buffers};
 use crate::handles::{self, Answering, Object};
 use crate::requests::Request;
 use crate::session::Session;
@@ -29,11 +29,12 @@ const TARGET: &str = env!("ARBLAST_TARGET");
 type Method = (&'static JNIStr, &'static JNIStr, *mut c_void);
 
 /// All of them. Each signature is that of the function beside it.
-pub fn all() -> [Method; 24] {
+pub fn all() -> [Method; 25] {
     [
         (jni_str!("identity"), jni_str!("()[B"), identity as *mut c_void),
         (jni_str!("openSession"), jni_str!("([BJZ)J"), open_session as *mut c_void),
         (jni_str!("pushLines"), jni_str!("(JZI[Ljava/nio/ByteBuffer;)J"), push_lines as *mut c_void),
+        (jni_str!("pushText"), jni_str!("(JZILjava/nio/ByteBuffer;)J"), push_text as *mut c_void),
         (jni_str!("pushEvents"), jni_str!("(JZI[Ljava/nio/ByteBuffer;)J"), push_events as *mut c_void),
         (jni_str!("pushPairs"), jni_str!("(JII[Ljava/nio/ByteBuffer;)V"), push_pairs as *mut c_void),
         (jni_str!("merge"), jni_str!("(J[B)V"), merge as *mut c_void),
@@ -116,15 +117,39 @@ extern "system" fn push_lines<'l>(
         let session = handles::session(key)?;
         let mut buffers = Buffers::copy(env, rows, &columns, 3)?;
         let lines = buffers.full_texts(0, "a line")?;
-        let lines = (0..buffers.rows()).filter_map(|row| lines.get(row)).map(str::trim_ascii);
-        let events = lines.filter(|line| !line.is_empty()).map(|line| {
-            Event::parse(line.as_bytes(), session.now()).map_err(|error| {
-                let head: String = line.chars().take(160).collect();
-                Fault::argument(format!("no event: {error} In: {head}"))
-            })
-        });
-        taken(&session, skip, events)
+        taken_lines(&session, skip, (0..buffers.rows()).filter_map(|row| lines.get(row)).map(str::as_bytes))
     })
+}
+
+/// Whole lines in one buffer: event JSON, or for an indicator (not negative) `user,item`. Gives how many were no events.
+extern "system" fn push_text<'l>(
+    env: EnvUnowned<'l>,
+    _: Class<'l>,
+    key: jlong,
+    skip: jboolean,
+    indicator: jint,
+    text: JByteBuffer<'l>,
+) -> jlong {
+    enter(env, |env| {
+        let session = handles::session(key)?;
+        let text = columns::bytes(env, &text)?;
+        match usize::try_from(indicator) {
+            Ok(indicator) => session.push_text(indicator, &text).map(|()| 0),
+            Err(_) => taken_lines(&session, skip, text.split(|&byte| byte == b'\n')),
+        }
+    })
+}
+
+/// Pushes events by their JSON; blank lines do not count.
+fn taken_lines<'a>(session: &Session, skip: bool, lines: impl Iterator<Item = &'a [u8]>) -> Result<jlong> {
+    let lines = lines.map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
+    let events = lines.map(|line| {
+        Event::parse(line, session.now()).map_err(|error| {
+            let head: String = String::from_utf8_lossy(line).chars().take(160).collect();
+            Fault::argument(format!("no event: {error} In: {head}"))
+        })
+    });
+    taken(session, skip, events)
 }
 
 /// Columns of events: event, entityType, entityId, targetEntityType, targetEntityId, properties, eventId, and the times as
@@ -363,7 +388,7 @@ extern "system" fn answer<'l>(
     })
 }
 
-/// Rows of a model: `what` 0: correlators, 1: items, 2: rankings; of the items from `first` to before `end`.
+/// Rows of a model: `what` 0: correlators, 1: items, 2: rankings, 3: correlators as lines of JSON; of the items from `first` to before `end`.
 extern "system" fn table<'l>(
     env: EnvUnowned<'l>,
     _: Class<'l>,

@@ -116,6 +116,11 @@ impl Session {
         self.reading(|reading| Ok(reading.portion.push_pairs(indicator, (0..rows).map(pair))?))
     }
 
+    /// Adds lines `user,item` of an indicator.
+    pub fn push_text(&self, indicator: usize, text: &[u8]) -> Result<()> {
+        self.reading(|reading| Ok(reading.portion.push_text(indicator, text)?))
+    }
+
     /// Adds what another session read.
     pub fn merge(&self, bytes: &[u8]) -> Result<()> {
         self.reading(|reading| Ok(reading.portion.merge(bytes)?))

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use engine::itemsimilarity::push_line;
 use engine::{Query, Recommendations};
 use events::json::{self, Object};
 use events::{Entity, Event, EventTime, Json};
@@ -144,7 +145,7 @@ pub fn names(model: &Model) -> String {
 }
 
 /// Rows of a model. 0, correlators: item, indicator, place from 1 (`f64`), correlator, LLR. 1, items: item, properties as JSON.
-/// 2, rankings: item, ranking, value (`f64`).
+/// 2, rankings: item, ranking, value (`f64`). 3 is no table but correlators as lines of JSON.
 pub fn of_model(model: &Model, what: i32, items: Range<u32>) -> Result<Vec<u8>> {
     let items = items.start.min(model.items())..items.end.min(model.items());
     let id = |row| model.item(row).unwrap_or_default();
@@ -180,6 +181,15 @@ pub fn of_model(model: &Model, what: i32, items: Range<u32>) -> Result<Vec<u8>> 
             table.texts(rows.iter().map(|row| row.1));
             table.numbers(rows.iter().map(|row| f64::from(row.2)));
             Ok(table.0)
+        }
+        3 => {
+            let mut text = Vec::new();
+            for (row, indicator) in
+                items.flat_map(|row| model.indicators().map(move |indicator| (row, indicator)))
+            {
+                push_line(&mut text, id(row), indicator, model.correlators(indicator, row));
+            }
+            Ok(text)
         }
         other => Err(Fault::argument(format!("no table has the number {other}"))),
     }

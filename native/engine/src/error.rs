@@ -35,6 +35,14 @@ pub enum Error {
     /// A query names something that the model or configuration lacks.
     #[error("{0}")]
     Unanswerable(String),
+    /// A line of plain interactions is none.
+    #[error("not user,item (comma or tab, no quoting): {reason}, in: {head}")]
+    Line {
+        /// What is wrong.
+        reason: &'static str,
+        /// How it begins.
+        head: String,
+    },
     /// The observer asked for an end.
     #[error("stopped before the model was complete")]
     Stopped,
@@ -64,6 +72,7 @@ impl Error {
             | Self::Counting(_)
             | Self::Untrainable(_)
             | Self::Unanswerable(_)
+            | Self::Line { .. }
             | Self::Shrunk(_) => Kind::Invalid,
             Self::Store(error) => error.kind(),
             Self::Stopped => Kind::Unavailable,

@@ -5,8 +5,10 @@
 //! result is a file of JSON lines `{"item":…,"indicator":…,"correlators":[["id",llr],…]}`, items by id and for each
 //! item the indicators as given; an item without correlators of an indicator has no line for it.
 
-mod read;
+pub(crate) mod read;
 mod write;
+
+pub use write::push_line;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};

@@ -12,6 +12,7 @@ use model::{DictionaryBuilder, Model};
 
 use crate::assemble::Correlated;
 use crate::config::{RankingKind, RecsModel};
+use crate::itemsimilarity::read::{Bad, push_lines};
 use crate::ranking::RankingCounter;
 use crate::window::Window;
 use crate::wire::{Reader, Writer};
@@ -19,6 +20,8 @@ use crate::{EngineConfig, Error, Observer, Result, Training, TrainingSet, items}
 
 const WHAT: [u8; 4] = *b"ARBP";
 const FORMAT: u8 = 1;
+/// So much of a wrong line is shown.
+const HEAD_CHARS: usize = 160;
 
 /// Interactions, item properties and counts of rankings, collected from events in any order.
 pub struct Portion {
@@ -145,6 +148,25 @@ impl Portion {
             self.training.push_batch(indicator, &batch)?;
         }
         pairs.try_for_each(|(user, thing)| self.training.push(indicator, user, thing))
+    }
+
+    /// Adds interactions by lines `user,item`, as [`itemsimilarity`](crate::itemsimilarity) reads them. The text begins with a line.
+    ///
+    /// # Errors
+    /// As [`push_pairs`](Self::push_pairs); [`Error::Line`] shows the first line that is wrong.
+    pub fn push_text(&mut self, indicator: usize, text: &[u8]) -> Result<()> {
+        self.push_pairs(indicator, std::iter::empty())?;
+        let before = self.training.pushed(indicator);
+        let pushed = push_lines(text, indicator, &mut self.training);
+        self.events += self.training.pushed(indicator) - before;
+        pushed.map_err(|bad| match bad {
+            Bad::Counting(error) => error,
+            Bad::Line { position, reason } => {
+                let line = text[position..].split(|&byte| byte == b'\n').next().unwrap_or_default();
+                let head = String::from_utf8_lossy(line).chars().take(HEAD_CHARS).collect();
+                Error::Line { reason, head }
+            }
+        })
     }
 
     /// For another process of the same job: about two bytes an interaction, and the texts of ids and properties.

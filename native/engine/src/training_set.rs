@@ -77,6 +77,14 @@ impl TrainingSet {
         Ok(())
     }
 
+    /// Interactions of an indicator so far, repetitions counted.
+    ///
+    /// # Panics
+    /// If there is no such indicator.
+    pub fn pushed(&self, indicator: usize) -> u64 {
+        self.indicators[indicator].pairs.iter().map(Vec::len).sum::<usize>() as u64
+    }
+
     /// Adds as many interactions as a batch holds, (user, thing) each; faster than one by one.
     ///
     /// # Errors

@@ -169,13 +169,16 @@ fn finish_line(file: &mut File, buffer: &mut Vec<u8>) -> std::io::Result<()> {
     Ok(())
 }
 
-enum Bad {
+/// Why a text cannot be pushed.
+pub(crate) enum Bad {
+    /// The line at this byte is not `user,item`.
     Line { position: usize, reason: &'static str },
+    /// No more fits.
     Counting(crate::Error),
 }
 
 /// Pushes every line of a text that begins with a line.
-fn push_lines(bytes: &[u8], indicator: usize, set: &mut TrainingSet) -> Result<(), Bad> {
+pub(crate) fn push_lines(bytes: &[u8], indicator: usize, set: &mut TrainingSet) -> Result<(), Bad> {
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {

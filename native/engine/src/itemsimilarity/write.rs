@@ -41,8 +41,7 @@ struct Lines<'a> {
 }
 
 struct Named<'a> {
-    /// `","indicator":"NAME","correlators":[`
-    middle: Vec<u8>,
+    name: &'a str,
     things: &'a Dictionary,
     correlators: &'a Correlators,
 }
@@ -56,12 +55,8 @@ struct Turn {
 
 impl<'a> Lines<'a> {
     fn new(options: &'a Options, prepared: &'a Prepared, correlators: &'a [Correlators]) -> Self {
-        let named = |(index, (name, correlators))| {
-            let mut middle = b",\"indicator\":".to_vec();
-            push_json(&mut middle, name);
-            middle.extend_from_slice(b",\"correlators\":[");
-            Named { middle, things: prepared.things(index), correlators }
-        };
+        let named =
+            |(index, (name, correlators))| Named { name, things: prepared.things(index), correlators };
         let indicators = names(options).zip(correlators).enumerate().map(named).collect();
         Self { items: prepared.things(0), indicators }
     }
@@ -113,20 +108,36 @@ impl<'a> Lines<'a> {
     fn render(&self, text: &mut Vec<u8>, item: u32) {
         for indicator in &self.indicators {
             let row = indicator.correlators.row(item as usize);
-            if row.len() == 0 {
-                continue;
-            }
-            text.extend_from_slice(b"{\"item\":");
-            push_json(text, self.items.get(item));
-            text.extend_from_slice(&indicator.middle);
-            for (place, (thing, llr)) in row.enumerate() {
-                text.extend_from_slice(if place == 0 { b"[" } else { b",[" });
-                push_json(text, indicator.things.get(thing));
-                // The shortest text that reads back as the same number. A Vec does not fail.
-                let _ = write!(text, ",{llr}]");
-            }
-            text.extend_from_slice(b"]}\n");
+            let named = row.map(|(thing, llr)| (indicator.things.get(thing), llr));
+            push_line(text, self.items.get(item), indicator.name, named);
         }
+    }
+}
+
+/// Appends `{"item":…,"indicator":…,"correlators":[["id",llr],…]}` and a line end; nothing if there are no correlators.
+pub fn push_line<'a>(
+    text: &mut Vec<u8>,
+    item: &str,
+    indicator: &str,
+    correlators: impl Iterator<Item = (&'a str, f64)>,
+) {
+    let before = text.len();
+    text.extend_from_slice(b"{\"item\":");
+    push_json(text, item);
+    text.extend_from_slice(b",\"indicator\":");
+    push_json(text, indicator);
+    text.extend_from_slice(b",\"correlators\":[");
+    let empty = text.len();
+    for (thing, llr) in correlators {
+        text.extend_from_slice(if text.len() == empty { b"[" } else { b",[" });
+        push_json(text, thing);
+        // The shortest text that reads back as the same number. A Vec does not fail.
+        let _ = write!(text, ",{llr}]");
+    }
+    if text.len() == empty {
+        text.truncate(before);
+    } else {
+        text.extend_from_slice(b"]}\n");
     }
 }
 

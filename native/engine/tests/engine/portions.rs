@@ -85,6 +85,21 @@ fn blocks_must_follow_each_other_and_be_complete() {
     assert_eq!(training.assemble().unwrap_err().kind(), Kind::Corrupt, "the second indicator is missing");
 }
 
+#[test]
+fn lines_are_interactions() {
+    let mut portion = Portion::new(Arc::new(config("")), NOW);
+    portion.push_text(0, b"u,a\r\nu\tb\n\nv,c").unwrap();
+    assert_eq!(portion.events(), 3);
+    let error = portion.push_text(1, b"u,a\nno separator\n").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "not user,item (comma or tab, no quoting): there is no separator, in: no separator"
+    );
+    assert!(portion.push_text(2, b"").is_err(), "there is no third indicator");
+    let training = portion.prepare(None, 1).unwrap();
+    assert_eq!(training.report().indicators[0].cells, 3);
+}
+
 proptest! {
     #[test]
     fn any_pieces_make_the_same_model(

@@ -9,6 +9,8 @@ public final class Model extends NativeObject {
   /** Rows (item, ranking, value). */
   public static final int RANKINGS = 2;
 
+  private static final int LINES = 3;
+
   private static final int AS_JSON = 0;
   private static final int AS_TABLE = 1;
 
@@ -47,6 +49,11 @@ public final class Model extends NativeObject {
   /** Rows of the items from {@code firstItem} to before {@code endItem}, items in byte order of their ids. */
   public Table table(int what, int firstItem, int endItem) {
     return new Table(tableBytes(what, firstItem, endItem));
+  }
+
+  /** Correlators of such items as lines {@code {"item":…,"indicator":…,"correlators":[["id",llr],…]}}, in UTF-8. */
+  public byte[] lines(int firstItem, int endItem) {
+    return Native.table(key(), LINES, firstItem, endItem);
   }
 
   /** The same as bytes, to travel. */

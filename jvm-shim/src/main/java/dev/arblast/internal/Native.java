@@ -23,6 +23,9 @@ public final class Native {
   /** One column of event JSON. Gives the rows that were no events, which is an error unless they may be skipped. */
   static native long pushLines(long session, boolean skip, int rows, ByteBuffer[] columns);
 
+  /** Whole lines: event JSON, or {@code user,item} of an indicator that is not negative. Gives the lines that were no events. */
+  static native long pushText(long session, boolean skip, int indicator, ByteBuffer text);
+
   /** The columns of {@link Batch#EVENT_TEXTS} and {@link Batch#EVENT_NUMBERS}. */
   static native long pushEvents(long session, boolean skip, int rows, ByteBuffer[] columns);
 
@@ -89,7 +92,7 @@ public final class Native {
   /** The answer to a query, 0: as JSON, 1: as a table. */
   static native byte[] answer(long model, int form, byte[] query, long nowMs);
 
-  /** Rows of some items of a model, 0: correlators, 1: items, 2: rankings. */
+  /** Rows of some items of a model, 0: correlators, 1: items, 2: rankings, 3: correlators as lines of JSON. */
   static native byte[] table(long model, int what, int firstItem, int endItem);
 
   static native double llr(long k11, long k12, long k21, long k22);

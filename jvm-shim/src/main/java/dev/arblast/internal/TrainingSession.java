@@ -1,5 +1,6 @@
 package dev.arblast.internal;
 
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -35,6 +36,16 @@ public final class TrainingSession extends NativeObject {
     long bad = lines.rows() == 0 ? 0 : Native.pushLines(key(), skipBad, lines.rows(), lines.buffers());
     lines.clear();
     return bad;
+  }
+
+  /** Adds whole lines of event JSON, which a direct buffer holds. Gives the lines that were no events. */
+  public long pushText(ByteBuffer lines, boolean skipBad) {
+    return Native.pushText(key(), skipBad, -1, lines);
+  }
+
+  /** Adds whole lines {@code user,item} of an indicator, which a direct buffer holds. */
+  public void pushText(int indicator, ByteBuffer lines) {
+    Native.pushText(key(), false, indicator, lines);
   }
 
   /** Adds a batch of events by columns. Gives the rows that were no events. */

@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.BiConsumer;
+import java.util.function.BiFunction;
 import java.util.function.Consumer;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -79,6 +80,15 @@ final class Correlation {
 
   /** Counts; gives the correlators as bytes of tables, items in byte order. */
   List<byte[]> tables(JavaSparkContext spark, Consumer<String> told) {
+    return pieces(spark, told, (model, first) -> model.tableBytes(Model.CORRELATORS, first, first + ITEMS));
+  }
+
+  /** Counts; gives the correlators as lines of JSON, items in byte order. */
+  List<byte[]> lines(JavaSparkContext spark, Consumer<String> told) {
+    return pieces(spark, told, (model, first) -> model.lines(first, first + ITEMS));
+  }
+
+  private List<byte[]> pieces(JavaSparkContext spark, Consumer<String> told, BiFunction<Model, Integer, byte[]> piece) {
     String engine = engine();
     try (Training training = new Training(spark, engine, NOW, told)) {
       int place = 0;
@@ -86,24 +96,24 @@ final class Correlation {
         indicator.rows.accept(training, new Source(engine, place++));
       }
       training.train(where, Runtime.getRuntime().availableProcessors(), null);
-      return tables(training);
+      return pieces(training, piece);
     } catch (IOException error) {
       throw new UncheckedIOException(error);
     }
   }
 
-  private static List<byte[]> tables(Training training) throws IOException {
+  private static List<byte[]> pieces(Training training, BiFunction<Model, Integer, byte[]> piece) throws IOException {
     Path scratch = Files.createTempDirectory("arblast-correlators");
     try {
       training.session().publish(scratch.toString(), "correlation", 0, -1, true);
       Path file = scratch.resolve(training.session().engineFolder()).resolve("0000000001").resolve("model.arblast");
-      List<byte[]> tables = new ArrayList<>();
+      List<byte[]> pieces = new ArrayList<>();
       try (Model model = new Model(file.toString(), null)) {
         for (int first = 0; first < model.items(); first += ITEMS) {
-          tables.add(model.tableBytes(Model.CORRELATORS, first, first + ITEMS));
+          pieces.add(piece.apply(model, first));
         }
       }
-      return tables;
+      return pieces;
     } finally {
       FileSystem.getLocal(new org.apache.hadoop.conf.Configuration()).delete(new org.apache.hadoop.fs.Path(scratch.toUri()), true);
     }

@@ -3,8 +3,12 @@ package dev.arblast.spark;
 import dev.arblast.internal.Batch;
 import dev.arblast.internal.TextColumn;
 import dev.arblast.internal.TrainingSession;
+import java.nio.Buffer;
+import java.nio.ByteBuffer;
 import java.util.Collections;
 import java.util.Iterator;
+import org.apache.hadoop.io.BytesWritable;
+import org.apache.hadoop.io.NullWritable;
 import org.apache.spark.TaskContext;
 import org.apache.spark.TaskKilledException;
 import org.apache.spark.api.java.function.FlatMapFunction;
@@ -24,32 +28,87 @@ abstract class Encoder<R> implements FlatMapFunction<Iterator<R>, Encoded> {
     this.nowMs = nowMs;
   }
 
-  /** A batch for such rows. */
-  abstract Batch batch();
-
-  /** Adds a row to the batch. */
-  abstract void add(R row, Batch batch);
-
-  /** Sends the batch in; gives the rows that were none. */
-  abstract long push(TrainingSession session, Batch batch);
+  /** Adds all rows to the session; gives those that were none. */
+  abstract long read(Iterator<R> rows, TrainingSession session);
 
   @Override
   public Iterator<Encoded> call(Iterator<R> rows) {
-    TaskContext task = TaskContext.get();
     try (TrainingSession session = TrainingSession.part(engine, nowMs)) {
+      long bad = read(rows, session);
+      return Collections.singletonList(new Encoded(session.portion(), bad)).iterator();
+    }
+  }
+
+  /** Ends a task that nobody waits for any more. */
+  static void look() {
+    TaskContext task = TaskContext.get();
+    if (task != null && task.isInterrupted()) {
+      throw new TaskKilledException();
+    }
+  }
+
+  /** Rows that go in by batches. */
+  abstract static class Rows<R> extends Encoder<R> {
+    Rows(String engine, long nowMs) {
+      super(engine, nowMs);
+    }
+
+    /** A batch for such rows. */
+    abstract Batch batch();
+
+    /** Adds a row to the batch. */
+    abstract void add(R row, Batch batch);
+
+    /** Sends the batch in; gives the rows that were none. */
+    abstract long push(TrainingSession session, Batch batch);
+
+    @Override
+    long read(Iterator<R> rows, TrainingSession session) {
       Batch batch = batch();
       long bad = 0;
       while (rows.hasNext()) {
         add(rows.next(), batch);
         if (batch.endRow()) {
           bad += push(session, batch);
-          if (task != null && task.isInterrupted()) {
-            throw new TaskKilledException();
-          }
+          look();
         }
       }
-      bad += push(session, batch);
-      return Collections.singletonList(new Encoded(session.portion(), bad)).iterator();
+      return bad + push(session, batch);
+    }
+  }
+
+  /** Blocks of lines, as {@link TextBlocks} reads them: event JSON, or {@code user,item} of an indicator that is not negative. */
+  static final class Blocks extends Encoder<Tuple2<NullWritable, BytesWritable>> {
+    static final int EVENTS = -1;
+    private final int indicator;
+    private final boolean skipBad;
+
+    Blocks(String engine, long nowMs, int indicator, boolean skipBad) {
+      super(engine, nowMs);
+      this.indicator = indicator;
+      this.skipBad = skipBad;
+    }
+
+    @Override
+    long read(Iterator<Tuple2<NullWritable, BytesWritable>> blocks, TrainingSession session) {
+      ByteBuffer buffer = ByteBuffer.allocateDirect(2 * TextBlocks.BLOCK);
+      long bad = 0;
+      while (blocks.hasNext()) {
+        BytesWritable block = blocks.next()._2();
+        if (block.getLength() > buffer.capacity()) {
+          buffer = ByteBuffer.allocateDirect(block.getLength());
+        }
+        ((Buffer) buffer).clear();
+        buffer.put(block.getBytes(), 0, block.getLength());
+        ((Buffer) buffer).flip();
+        if (indicator == EVENTS) {
+          bad += session.pushText(buffer.slice(), skipBad);
+        } else {
+          session.pushText(indicator, buffer.slice());
+        }
+        look();
+      }
+      return bad;
     }
   }
 
@@ -63,7 +122,7 @@ abstract class Encoder<R> implements FlatMapFunction<Iterator<R>, Encoded> {
   }
 
   /** Rows of one column: a line of event JSON. */
-  static final class Lines extends Encoder<InternalRow> {
+  static final class Lines extends Rows<InternalRow> {
     private final boolean skipBad;
 
     Lines(String engine, long nowMs, boolean skipBad) {
@@ -88,7 +147,7 @@ abstract class Encoder<R> implements FlatMapFunction<Iterator<R>, Encoded> {
   }
 
   /** Rows of the columns that {@link EventColumns} selects. */
-  static final class Events extends Encoder<InternalRow> {
+  static final class Events extends Rows<InternalRow> {
     private final EventColumns columns;
     private final boolean skipBad;
 
@@ -115,7 +174,7 @@ abstract class Encoder<R> implements FlatMapFunction<Iterator<R>, Encoded> {
   }
 
   /** Interactions of an indicator. */
-  abstract static class Pairs<R> extends Encoder<R> {
+  abstract static class Pairs<R> extends Rows<R> {
     private final int indicator;
 
     Pairs(String engine, long nowMs, int indicator) {

@@ -43,9 +43,12 @@ final class EventSource {
     if (first.startsWith(ARBLAST)) {
       training.session().read(first.substring(ARBLAST.length()).replaceFirst("^//", ""));
     } else if (!first.startsWith(JDBC) && format().equals("json")) {
-      Dataset<Row> lines = spark.read().text(paths.toArray(new String[0]));
-      lines = training.session().learns() ? lines.repartition(get_json_object(col("value"), "$.entityId")) : lines;
-      training.add(lines, new Encoder.Lines(engine, nowMs, skipBad));
+      if (training.session().learns()) {
+        Dataset<Row> lines = spark.read().text(paths.toArray(new String[0]));
+        training.add(lines.repartition(get_json_object(col("value"), "$.entityId")), new Encoder.Lines(engine, nowMs, skipBad));
+      } else {
+        training.addText(String.join(",", paths), Encoder.Blocks.EVENTS, skipBad);
+      }
     } else {
       EventColumns columns = new EventColumns(first.startsWith(JDBC) ? jdbc(first) : spark.read().parquet(paths.toArray(new String[0])));
       Dataset<Row> rows = columns.selected();

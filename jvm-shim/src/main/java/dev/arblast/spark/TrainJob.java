@@ -191,7 +191,7 @@ public final class TrainJob {
     return inCluster ? Math.min(machine, Integer.parseInt(spark.sparkContext().getConf().get("spark.driver.cores", "1"))) : machine;
   }
 
-  private static void tell(String text) {
+  static void tell(String text) {
     System.err.println("[INFO] [TrainJob] " + text);
   }
 

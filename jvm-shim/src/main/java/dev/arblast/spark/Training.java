@@ -4,6 +4,10 @@ import dev.arblast.internal.TrainingSession;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.io.BytesWritable;
+import org.apache.hadoop.io.NullWritable;
+import org.apache.hadoop.mapreduce.lib.input.FileInputFormat;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.Dataset;
@@ -17,6 +21,8 @@ import org.apache.spark.sql.catalyst.InternalRow;
 final class Training implements AutoCloseable {
   /** More portions than this are first put together by the executors. */
   private static final int PORTIONS = 32;
+  /** Bytes of a file for one task, at most. */
+  private static final int SPLIT = 32 << 20;
 
   private final JavaSparkContext spark;
   private final String engine;
@@ -45,6 +51,15 @@ final class Training implements AutoCloseable {
   /** Adds what an encoder makes of rows. */
   void add(Dataset<Row> rows, Encoder<InternalRow> encoder) {
     add(rows.queryExecution().toRdd().toJavaRDD(), encoder);
+  }
+
+  /** Adds the lines of text files: event JSON, or {@code user,item} of an indicator that is not negative. */
+  void addText(String paths, int indicator, boolean skipBad) {
+    Configuration hadoop = new Configuration(spark.hadoopConfiguration());
+    hadoop.setIfUnset(FileInputFormat.SPLIT_MAXSIZE, String.valueOf(SPLIT));
+    add(
+        spark.newAPIHadoopFile(paths, TextBlocks.class, NullWritable.class, BytesWritable.class, hadoop).map(block -> block),
+        new Encoder.Blocks(engine, nowMs, indicator, skipBad));
   }
 
   /** Adds what an encoder makes of rows. */
