@@ -1,8 +1,10 @@
 """The library for existing jobs, from Python, Scala and Java."""
 
+import subprocess
+
 import pytest
 
-from conftest import CLUSTERS, JAR, ROOT, Spark
+from conftest import ARBLAST, CLUSTERS, JAR, ROOT, Spark
 
 GOLDEN = ROOT / "native/cco/tests/data"
 SCRIPTS = ROOT / "tests/spark/scripts"
@@ -25,3 +27,18 @@ def test_scala(version, tmp_path):
     options = f"-Dgolden={GOLDEN} -Dout={tmp_path}/out"
     done = spark.shell("--master", "local[2]", "--jars", JAR, "--driver-java-options", options, "-i", SCRIPTS / "library.scala")
     assert "scala agrees" in done.stdout, done.stdout[-3000:] + done.stderr[-3000:]
+
+
+def test_item_similarity_writes_what_the_program_writes(usual, tmp_path):
+    files = [f"--indicator={name}={GOLDEN}/{name}.csv" for name in ("purchase", "view")]
+    options = [*files, "--max-prefs", "20", "--seed", "0", "--max-correlators", "10"]
+    usual.submit("--master", "local[2]", "--class", "dev.arblast.spark.ItemSimilarity", JAR, *options, "--output", tmp_path / "out")
+    subprocess.run([ARBLAST, "itemsimilarity", *options, "--output", tmp_path / "expected"], check=True, capture_output=True)
+    found = b"".join(part.read_bytes() for part in sorted((tmp_path / "out").glob("part-*")))
+    assert found == (tmp_path / "expected").read_bytes() and found
+    wrong = tmp_path / "wrong.csv"
+    wrong.write_text("u1,i1\nu2;i2\n")
+    done = usual.submit(
+        "--master", "local[2]", "--class", "dev.arblast.spark.ItemSimilarity", JAR, f"--indicator=a={wrong}", "--output", tmp_path / "no", check=False
+    )
+    assert done.returncode == 1 and "[ERROR] not user,item (comma or tab, no quoting): there is no separator, in: u2;i2" in done.stderr

@@ -22,51 +22,57 @@ final class EventSource {
   private static final String JDBC = "jdbc:";
   private static final int LOOK_AT = 1000;
 
-  private final SparkSession spark;
   private final Options options;
   private final List<String> paths;
+  private final String format;
 
-  EventSource(SparkSession spark, Options options) {
-    this.spark = spark;
+  EventSource(Options options) {
     this.options = options;
+    this.format = options.or("--format", "auto").toLowerCase(Locale.ROOT);
+    if (!format.matches("auto|json|parquet")) {
+      throw new IllegalArgumentException("--format must be auto, json or parquet, got " + format);
+    }
     this.paths = options.list("--events");
     if (paths.isEmpty()) {
       throw new IllegalArgumentException(
           "--events is missing: a path of JSON lines or Parquet, jdbc:URL with --table, or arblast:HOME (the driver's own machine)");
     }
+    if (isJdbc()) {
+      options.needed("--table", "the table of events, such as pio_event_1");
+    }
+  }
+
+  private boolean isJdbc() {
+    return paths.get(0).startsWith(JDBC);
   }
 
   /** Adds all events to a train. */
-  void read(Training training, String engine, long nowMs) throws IOException {
+  void read(SparkSession spark, Training training, String engine, long nowMs) throws IOException {
     String first = paths.get(0);
+    String[] all = paths.toArray(new String[0]);
     boolean skipBad = options.has("--skip-bad-lines");
+    boolean learns = training.session().learns();
     if (first.startsWith(ARBLAST)) {
       training.session().read(first.substring(ARBLAST.length()).replaceFirst("^//", ""));
-    } else if (!first.startsWith(JDBC) && format().equals("json")) {
-      if (training.session().learns()) {
-        Dataset<Row> lines = spark.read().text(paths.toArray(new String[0]));
-        training.add(lines.repartition(get_json_object(col("value"), "$.entityId")), new Encoder.Lines(engine, nowMs, skipBad));
-      } else {
-        training.addText(String.join(",", paths), Encoder.Blocks.EVENTS, skipBad);
-      }
-    } else {
-      EventColumns columns = new EventColumns(first.startsWith(JDBC) ? jdbc(first) : spark.read().parquet(paths.toArray(new String[0])));
+    } else if (isJdbc() || isParquet(spark)) {
+      EventColumns columns = new EventColumns(isJdbc() ? jdbc(spark, first) : spark.read().parquet(all));
       Dataset<Row> rows = columns.selected();
-      rows = training.session().learns() ? rows.repartition(col("entityId")) : rows;
-      training.add(rows, new Encoder.Events(engine, nowMs, columns, skipBad));
+      training.add(learns ? rows.repartition(col("entityId")) : rows, new Encoder.Events(engine, nowMs, columns, skipBad));
+    } else if (learns) {
+      Dataset<Row> lines = spark.read().text(all).repartition(get_json_object(col("value"), "$.entityId"));
+      training.add(lines, new Encoder.Lines(engine, nowMs, skipBad));
+    } else {
+      training.addText(String.join(",", paths), Encoder.Blocks.EVENTS, skipBad);
     }
   }
 
-  /** {@code json} or {@code parquet}: as told, or as the first file with an ending tells. */
-  private String format() throws IOException {
-    String told = options.or("--format", "auto").toLowerCase(Locale.ROOT);
-    if (!told.matches("auto|json|parquet")) {
-      throw new IllegalArgumentException("--format must be auto, json or parquet, got " + told);
-    }
-    return told.equals("auto") ? looksLikeParquet() ? "parquet" : "json" : told;
+  /** As told, or as the names of the first files tell. */
+  private boolean isParquet(SparkSession spark) throws IOException {
+    boolean looksSo = looksLikeParquet(spark);
+    return format.equals("parquet") || format.equals("auto") && looksSo;
   }
 
-  private boolean looksLikeParquet() throws IOException {
+  private boolean looksLikeParquet(SparkSession spark) throws IOException {
     Path path = new Path(paths.get(0));
     FileSystem files = path.getFileSystem(spark.sparkContext().hadoopConfiguration());
     FileStatus[] found = files.globStatus(path);
@@ -83,7 +89,7 @@ final class EventSource {
   }
 
   /** A table, in as many parts as Spark has cores if its times can be asked for. */
-  private Dataset<Row> jdbc(String url) throws IOException {
+  private Dataset<Row> jdbc(SparkSession spark, String url) throws IOException {
     String table = options.needed("--table", "the table of events, such as pio_event_1");
     Properties properties = new Properties();
     if (options.has("--jdbc-properties")) {

@@ -18,6 +18,7 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.Path;
 import org.apache.hadoop.io.IOUtils;
+import org.apache.spark.SparkConf;
 import org.apache.spark.SparkException;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.SparkSession;
@@ -50,12 +51,22 @@ public final class TrainJob {
           + "  spark-submit --master spark://host:7077 --class dev.arblast.spark.TrainJob arblast-spark.jar \\\n"
           + "    --engine engine.json --events hdfs://name/events --models hdfs://name/models";
 
-  private final SparkSession spark;
   private final Options options;
+  private final long startedMs = System.currentTimeMillis();
+  private final long nowMs;
+  private final String engine;
+  private final String models;
+  private final EventSource events;
+  private final Counters.Where where;
 
-  private TrainJob(SparkSession spark, Options options) {
-    this.spark = spark;
+  /** Checks all that can be checked before Spark starts. */
+  private TrainJob(Options options) throws IOException {
     this.options = options;
+    nowMs = now(startedMs);
+    models = options.needed("--models", "the folder of models to publish in");
+    where = Counters.Where.of(options.or("--count", "auto"));
+    events = new EventSource(options);
+    engine = read(options.needed("--engine", "the engine file"), new Configuration());
   }
 
   public static void main(String[] words) {
@@ -74,8 +85,9 @@ public final class TrainJob {
             System.out.println(HELP);
             return;
           }
-          try (SparkSession spark = session(options)) {
-            new TrainJob(spark, options).train();
+          TrainJob job = new TrainJob(options);
+          try (SparkSession spark = job.session()) {
+            job.train(spark);
           }
         });
   }
@@ -131,32 +143,27 @@ public final class TrainJob {
     return cause;
   }
 
-  private static SparkSession session(Options options) throws IOException {
-    String engine = read(options.needed("--engine", "the engine file"), new Configuration());
+  private SparkSession session() {
     SparkSession.Builder builder = SparkSession.builder().appName("arblast train").config("spark.sql.session.timeZone", "UTC");
     new EngineSettings(engine, TrainJob::tell).apply(builder);
     return builder.getOrCreate();
   }
 
-  private void train() throws IOException {
-    long startedMs = System.currentTimeMillis();
-    long nowMs = now(startedMs);
+  private void train(SparkSession spark) throws IOException {
     Configuration hadoop = spark.sparkContext().hadoopConfiguration();
-    String engine = read(options.needed("--engine", "the engine file"), hadoop);
-    ModelStore models = new ModelStore(options.needed("--models", "the folder of models to publish in"), hadoop);
-    models.check();
-    Counters.Where where = Counters.Where.of(options.or("--count", "auto"));
+    ModelStore store = new ModelStore(models, hadoop);
+    store.check();
     String run = options.or("--run", spark.sparkContext().applicationId());
-    int threads = options.number("--threads", driverCores());
+    int threads = options.number("--threads", driverCores(spark.sparkContext().getConf()));
     JavaSparkContext context = JavaSparkContext.fromSparkContext(spark.sparkContext());
     try (Training training = new Training(context, engine, nowMs, TrainJob::tell)) {
-      new EventSource(spark, options).read(training, engine, nowMs);
+      events.read(spark, training, engine, nowMs);
       if (training.bad() > 0) {
         tell("skipped " + training.bad() + " lines that are no events");
       }
-      String current = training.session().keepsCorrelators() ? models.currentModel(training.session().engineFolder()) : null;
+      String current = training.session().keepsCorrelators() ? store.currentModel(training.session().engineFolder()) : null;
       training.train(where, threads, current);
-      String told = models.publish(training.session(), run, startedMs, options.has("--force"));
+      String told = store.publish(training.session(), run, startedMs, options.has("--force"));
       tell(String.format(Locale.ROOT, "published in %.1f s", (System.currentTimeMillis() - startedMs) / 1e3));
       System.out.println(told);
       write(told, hadoop);
@@ -185,10 +192,10 @@ public final class TrainJob {
   }
 
   /** Cores that are the driver's own: those it was given in cluster mode, else those of its machine. */
-  private int driverCores() {
+  private static int driverCores(SparkConf conf) {
     int machine = Runtime.getRuntime().availableProcessors();
-    boolean inCluster = "cluster".equals(spark.sparkContext().getConf().get("spark.submit.deployMode", "client"));
-    return inCluster ? Math.min(machine, Integer.parseInt(spark.sparkContext().getConf().get("spark.driver.cores", "1"))) : machine;
+    boolean inCluster = "cluster".equals(conf.get("spark.submit.deployMode", "client"));
+    return inCluster ? Math.min(machine, conf.getInt("spark.driver.cores", 1)) : machine;
   }
 
   static void tell(String text) {
