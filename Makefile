@@ -40,4 +40,5 @@ bench:              ## measure; prints a table and keeps it under bench/
 	bench/run
 
 dist:               ## release archive and its SHA-256 under target/dist
+	scripts/setup jvm
 	scripts/dist

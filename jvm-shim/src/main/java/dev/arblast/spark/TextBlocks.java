@@ -70,7 +70,9 @@ public final class TextBlocks extends FileInputFormat<NullWritable, BytesWritabl
 
     /** To the first line that begins in the split. */
     private void skipLine() throws IOException {
-      while (fill()) {
+      boolean more = true;
+      while (more) {
+        more = fill();
         int lineEnd = find(bytes, 0, length);
         if (lineEnd >= 0) {
           drop(lineEnd + 1);
@@ -86,7 +88,7 @@ public final class TextBlocks extends FileInputFormat<NullWritable, BytesWritabl
       while (lines == 0 && !isOver && position < end) {
         boolean more = fill();
         lines = wholeLines(more);
-        isOver = !more && lines == length;
+        isOver |= !more && lines == length;
         if (lines == 0 && length > LINE_MAX) {
           throw new IOException(path + ": the line at byte " + position + " is longer than 64 MiB");
         }
@@ -114,7 +116,7 @@ public final class TextBlocks extends FileInputFormat<NullWritable, BytesWritabl
       return more ? 0 : length;
     }
 
-    /** Reads on; false if that was all. */
+    /** Reads on; false at the end of the file, even if there was something before it. */
     private boolean fill() throws IOException {
       if (length == bytes.length) {
         bytes = Arrays.copyOf(bytes, 2 * bytes.length);

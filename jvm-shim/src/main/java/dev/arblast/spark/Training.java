@@ -3,6 +3,7 @@ package dev.arblast.spark;
 import dev.arblast.internal.TrainingSession;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.Consumer;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.io.BytesWritable;
@@ -79,15 +80,23 @@ final class Training implements AutoCloseable {
       bad += part.bad;
       bytes += part.portion.length;
     }
-    told.accept(String.format("read %d partitions: %.1f MB of portions", portions.getNumPartitions(), bytes / 1e6));
+    told.accept(String.format(Locale.ROOT, "read %d partitions: %.1f MB of portions", portions.getNumPartitions(), bytes / 1e6));
   }
 
   /** Counts, and makes the model. */
   void train(Counters.Where where, int threads, String currentModel) {
+    long start = System.nanoTime();
     session.prepare(threads, currentModel);
     told.accept(session.keepsCorrelators() ? "keeps the correlators of the model in use" : session.summary());
+    long prepared = System.nanoTime();
     new Counters(spark, session, threads, told).count(where);
+    long counted = System.nanoTime();
     session.assemble();
+    long assembled = System.nanoTime();
+    told.accept(
+        String.format(
+            Locale.ROOT, "prepared in %.2f s, counted in %.2f s, assembled in %.2f s", (prepared - start) / 1e9, (counted - prepared) / 1e9,
+            (assembled - counted) / 1e9));
   }
 
   @Override
