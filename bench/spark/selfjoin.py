@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a user writes without Mahout: Spark SQL's self-join for correlators by LLR, K = 50, cap 500, CSV to CSV, local[2].
 
-target/spark/3.5.9/bin/python bench/spark/selfjoin.py XS|S|M | PRIMARY.csv OTHER.csv      (XMX: the heap, 6g; needs JAVA_HOME)
+target/spark/3.5.9/bin/python bench/spark/selfjoin.py XS|S|M | PRIMARY.csv OTHER.csv      (needs JAVA_HOME; XMX: the heap, 6g; ITEM_CAP: 500)
 
 Prints wall and CPU seconds and the peak memory of this process and its JVM as a JSON line; compute_write_s is without reading and
 capping, which are cached first.  Result: target/spark/selfjoin/{0,1}.
@@ -17,6 +17,7 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as f
 
 K, CAP = 50, 500
+ITEM_CAP = int(os.environ.get("ITEM_CAP", CAP))
 START = time.monotonic()
 TARGET = Path(__file__).resolve().parents[2] / "target"
 OUTPUT = TARGET / "spark/selfjoin"
@@ -29,10 +30,13 @@ def paths(size):
 
 
 def interactions(path):
-    """Distinct pairs, at most CAP of a user."""
+    """Distinct pairs, thinned as Mahout means it (it drops users over CAP): CAP of a user, ITEM_CAP of an item are left on average."""
+    def size(column):
+        return f.count("*").over(Window.partitionBy(column))
+
     pairs = spark.read.csv(path, schema="user string, item string").distinct()
-    turn = Window.partitionBy("user").orderBy(f.xxhash64("user", "item"))
-    return pairs.withColumn("turn", f.row_number().over(turn)).where(f.col("turn") <= CAP).drop("turn")
+    share = f.least(f.lit(1.0), CAP / size("user"), ITEM_CAP / size("item"))
+    return pairs.withColumn("share", share).where(f.rand(1) < f.col("share")).drop("share")
 
 
 def x_log_x(x):
@@ -42,7 +46,10 @@ def x_log_x(x):
 def llr(n, a, b, both):
     """Dunning's G² of a 2 × 2 table as an SQL expression, in Mahout's form: never below 0."""
     cells = [both, f"{a} - {both}", f"{b} - {both}", f"{n} - {a} - {b} + {both}"]
-    minus = lambda terms: f"{x_log_x(n)} - " + " - ".join(map(x_log_x, terms))
+
+    def minus(terms):
+        return f"{x_log_x(n)} - " + " - ".join(map(x_log_x, terms))
+
     rows, columns = minus([a, f"{n} - {a}"]), minus([b, f"{n} - {b}"])
     return f"greatest(0.0, 2 * (({rows}) + ({columns}) - ({minus(cells)})))"
 
@@ -64,13 +71,16 @@ def correlators(primary: DataFrame, other: DataFrame, users: int, same: bool) ->
 spark = (SparkSession.builder.master("local[2]").appName("selfjoin")
          .config("spark.driver.memory", os.environ.get("XMX", "6g")).config("spark.driver.bindAddress", "127.0.0.1")
          .config("spark.driver.host", "127.0.0.1").config("spark.ui.enabled", "false")
+         .config("spark.sql.shuffle.partitions", 16).config("spark.ui.showConsoleProgress", "false")
          .config("spark.local.dir", str(TARGET / "spark/selfjoin.local")).getOrCreate())
 spark.sparkContext.setLogLevel("ERROR")
 first, second = paths(sys.argv[1]) if len(sys.argv) == 2 else sys.argv[1:3]
-a, b = interactions(first).cache(), interactions(second).cache()
-n = a.select("user").distinct().count()
-b = b.join(a.select("user").distinct(), "user", "left_semi").cache()  # only users of the primary file
-a.count(), b.count()
+begun = time.monotonic()
+a = interactions(first).cache()
+users = a.select("user").distinct()
+n = users.count()
+b = interactions(second).join(users, "user", "left_semi").cache()  # only users of the primary file
+b.count()
 read = time.monotonic()
 for number, (other, same) in enumerate([(a, True), (b, False)]):
     correlators(a, other, n, same).write.mode("overwrite").csv(str(OUTPUT / str(number)))
@@ -84,4 +94,4 @@ jvm.wait()
 cpu = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 peak = java_peak + resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(json.dumps({"bench": "spark-selfjoin", "wall_s": round(time.monotonic() - START, 2), "cpu_s": round(cpu, 2),
-                  "peak_mib": peak // 1024, "read_s": round(read - START, 3), "compute_write_s": round(done - read, 3)}))
+                  "peak_mib": peak // 1024, "read_s": round(read - begun, 3), "compute_write_s": round(done - read, 3)}))
