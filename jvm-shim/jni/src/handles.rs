@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use engine::{Counting, Recommender, Summing};
 use model::Model;
 
+use crate::app::{Append, Cursor};
 use crate::border::{Fault, Result};
 use crate::session::Session;
 
@@ -19,6 +20,10 @@ pub enum Object {
     Sums(Arc<Mutex<Summing>>),
     /// A model that answers.
     Answering(Arc<Answering>),
+    /// Events on their way out.
+    Cursor(Arc<Cursor>),
+    /// Events on their way in.
+    Append(Arc<Append>),
 }
 
 /// A model, and how queries are answered with it; without an engine file it can only be read.
@@ -94,6 +99,22 @@ pub fn answering(key: i64) -> Result<Arc<Answering>> {
     match get(key)? {
         Object::Answering(answering) => Ok(answering),
         _ => Err(Fault::argument("this is no model")),
+    }
+}
+
+/// The events that are read, of a key.
+pub fn cursor(key: i64) -> Result<Arc<Cursor>> {
+    match get(key)? {
+        Object::Cursor(cursor) => Ok(cursor),
+        _ => Err(Fault::argument("these are no events to read")),
+    }
+}
+
+/// The events that are to be stored, of a key.
+pub fn append(key: i64) -> Result<Arc<Append>> {
+    match get(key)? {
+        Object::Append(append) => Ok(append),
+        _ => Err(Fault::argument("these are no events to store")),
     }
 }
 

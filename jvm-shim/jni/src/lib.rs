@@ -7,6 +7,7 @@
 
 #![expect(unsafe_code, reason = "tells the JVM which function is which method")]
 
+mod app;
 mod border;
 mod columns;
 mod handles;

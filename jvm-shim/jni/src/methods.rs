@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use engine::{Counting, EngineConfig, Leniency, Recommender, Summing};
-use events::{Event, MemoryStore, Scope};
+use events::{Event, EventTime, MemoryStore, Scope};
 use jni::objects::{JByteArray, JByteBuffer, JClass, JObjectArray};
 use jni::strings::JNIStr;
 use jni::sys::{jboolean, jdouble, jint, jlong};
 use jni::{Env, EnvUnowned, jni_str};
 use model::Model;
 
+use crate::app::{Append, Cursor};
 use crate::border::{Fault, Result, enter};
 use crate::columns::{self, Buffers};
 use crate::handles::{self, Answering, Object};
@@ -29,7 +30,7 @@ const TARGET: &str = env!("ARBLAST_TARGET");
 type Method = (&'static JNIStr, &'static JNIStr, *mut c_void);
 
 /// All of them. Each signature is that of the function beside it.
-pub fn all() -> [Method; 25] {
+pub fn all() -> [Method; 31] {
     [
         (jni_str!("identity"), jni_str!("()[B"), identity as *mut c_void),
         (jni_str!("openSession"), jni_str!("([BJZ)J"), open_session as *mut c_void),
@@ -55,6 +56,12 @@ pub fn all() -> [Method; 25] {
         (jni_str!("answer"), jni_str!("(JI[BJ)[B"), answer as *mut c_void),
         (jni_str!("table"), jni_str!("(JIII)[B"), table as *mut c_void),
         (jni_str!("llr"), jni_str!("(JJJJ)D"), llr as *mut c_void),
+        (jni_str!("openEvents"), jni_str!("([B[B)J"), open_events as *mut c_void),
+        (jni_str!("nextEvents"), jni_str!("(J)[B"), next_events as *mut c_void),
+        (jni_str!("openAppend"), jni_str!("([B[BJ)J"), open_append as *mut c_void),
+        (jni_str!("checkEvents"), jni_str!("(I[Ljava/nio/ByteBuffer;)V"), check_events as *mut c_void),
+        (jni_str!("addEvents"), jni_str!("(JI[Ljava/nio/ByteBuffer;)V"), add_events as *mut c_void),
+        (jni_str!("commit"), jni_str!("(J)[B"), commit as *mut c_void),
         (jni_str!("close"), jni_str!("(J)I"), close as *mut c_void),
     ]
 }
@@ -76,6 +83,11 @@ fn given<'l>(env: &mut Env<'l>, bytes: &[u8]) -> Result<JByteArray<'l>> {
         return Err(Fault::argument(text));
     }
     Ok(env.byte_array_from_slice(bytes)?)
+}
+
+fn text(env: &Env<'_>, array: &JByteArray<'_>, name: &str) -> Result<String> {
+    let text = String::from_utf8(bytes(env, array, name)?);
+    text.map_err(|_| Fault::argument(format!("{name} is not UTF-8")))
 }
 
 fn index(number: jint, name: &str) -> Result<usize> {
@@ -164,7 +176,7 @@ extern "system" fn push_events<'l>(
 ) -> jlong {
     enter(env, |env| {
         let session = handles::session(key)?;
-        let mut buffers = Buffers::copy(env, rows, &columns, 9 * 3 + 2 * 2)?;
+        let mut buffers = Buffers::copy(env, rows, &columns, tables::Events::BUFFERS)?;
         let table = tables::Events::read(&mut buffers)?;
         let events = (0..buffers.rows()).map(|row| table.event(row, session.now()));
         taken(&session, skip, events)
@@ -351,8 +363,7 @@ extern "system" fn open_model<'l>(
     engine: JByteArray<'l>,
 ) -> jlong {
     enter(env, |env| {
-        let path = String::from_utf8(bytes(env, &path, "the path")?);
-        let path = path.map_err(|_| Fault::argument("the path is not UTF-8"))?;
+        let path = text(env, &path, "the path")?;
         let recommender = if engine.is_null() {
             None
         } else {
@@ -420,6 +431,74 @@ extern "system" fn llr<'l>(
                 .map_err(|_| Fault::argument(format!("llr: counts must not be negative, got {count}")))
         };
         Ok(engine::llr(count(k11)?, count(k12)?, count(k21)?, count(k22)?))
+    })
+}
+
+/// All events of an app in the embedded store of a home, as they are now.
+extern "system" fn open_events<'l>(
+    env: EnvUnowned<'l>,
+    _: Class<'l>,
+    home: JByteArray<'l>,
+    app: JByteArray<'l>,
+) -> jlong {
+    enter(env, |env| {
+        let cursor = Cursor::open(&text(env, &home, "the home")?, &text(env, &app, "the app")?)?;
+        handles::insert(Object::Cursor(Arc::new(cursor)))
+    })
+}
+
+/// The next rows of events, see [`tables::EventRows`]; no rows: that was all.
+extern "system" fn next_events<'l>(env: EnvUnowned<'l>, _: Class<'l>, key: jlong) -> JByteArray<'l> {
+    enter(env, |env| {
+        let batch = handles::cursor(key)?.next()?;
+        given(env, &batch)
+    })
+}
+
+/// Events to be stored in an app of a home. `now_ms`: creation time of those that have none.
+extern "system" fn open_append<'l>(
+    env: EnvUnowned<'l>,
+    _: Class<'l>,
+    home: JByteArray<'l>,
+    app: JByteArray<'l>,
+    now_ms: jlong,
+) -> jlong {
+    enter(env, |env| {
+        let (home, app) = (text(env, &home, "the home")?, text(env, &app, "the app")?);
+        handles::insert(Object::Append(Arc::new(Append::open(&home, &app, now_ms)?)))
+    })
+}
+
+/// Are these events, in the columns of [`push_events`]? The error says which is not, and why.
+extern "system" fn check_events<'l>(env: EnvUnowned<'l>, _: Class<'l>, rows: jint, columns: Columns<'l>) {
+    enter(env, |env| {
+        let mut buffers = Buffers::copy(env, rows, &columns, tables::Events::BUFFERS)?;
+        let table = tables::Events::read(&mut buffers)?;
+        (0..buffers.rows()).try_for_each(|row| table.event(row, EventTime::utc(0)).map(drop))
+    })
+}
+
+/// Adds events, in the columns of [`push_events`]: all, or none if one is wrong.
+extern "system" fn add_events<'l>(
+    env: EnvUnowned<'l>,
+    _: Class<'l>,
+    key: jlong,
+    rows: jint,
+    columns: Columns<'l>,
+) {
+    enter(env, |env| {
+        let append = handles::append(key)?;
+        let mut buffers = Buffers::copy(env, rows, &columns, tables::Events::BUFFERS)?;
+        let table = tables::Events::read(&mut buffers)?;
+        append.add((0..buffers.rows()).map(|row| table.event(row, append.now())))
+    })
+}
+
+/// Stores all that was added, durably, or nothing. Gives a warning, or an empty text.
+extern "system" fn commit<'l>(env: EnvUnowned<'l>, _: Class<'l>, key: jlong) -> JByteArray<'l> {
+    enter(env, |env| {
+        let warning = handles::append(key)?.commit()?;
+        given(env, warning.as_bytes())
     })
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use engine::{EngineConfig, Observer, Trained};
 use events::json::{self, Object};
-use events::{Json, Kind, Position, Scope};
+use events::{Json, Position, Scope};
 use model::Model;
 use stores::{ModelDirectory, TrainedBy};
 
@@ -157,11 +157,7 @@ impl Publication {
 }
 
 fn read(home: &Path, config: &EngineConfig, reading: &mut Reading, progress: &Progress) -> Result<()> {
-    if !home.join("store").is_dir() {
-        let text = format!("{} is no home of Arblast: it has no folder \"store\"", home.display());
-        return Err(Fault::new(Kind::NotFound, text));
-    }
-    let storage = stores::open(home)?;
+    let storage = crate::app::store(home)?;
     let app = storage.registry.app_by_name(&config.app_name)?.ok_or_else(|| no_app(config))?;
     let scope = Scope { app: app.id, channel: None };
     let position = storage.events.changes(scope, Position::default(), &mut |_, _| {})?.now;

@@ -9,7 +9,7 @@ use std::ops::Range;
 use engine::itemsimilarity::push_line;
 use engine::{Query, Recommendations};
 use events::json::{self, Object};
-use events::{Entity, Event, EventTime, Json};
+use events::{Entity, Event, EventRef, EventTime, Json};
 use model::Model;
 
 use crate::border::{Fault, Result};
@@ -37,6 +37,9 @@ struct Time {
 }
 
 impl Events {
+    /// Nine columns of texts and two of numbers.
+    pub const BUFFERS: usize = 9 * 3 + 2 * 2;
+
     /// The buffers in the order that Java sends them.
     pub fn read(buffers: &mut Buffers) -> Result<Self> {
         Ok(Self {
@@ -106,6 +109,79 @@ impl Time {
         }
         let micros = self.micros.as_ref().and_then(|numbers| numbers.get(row));
         Ok(micros.map(|micros| EventTime::utc(micros.div_euclid(1000))))
+    }
+}
+
+/// Events on their way out: eventId, event, entityType, entityId, targetEntityType and targetEntityId (both empty: no target),
+/// properties as JSON, then eventTime and creationTime in µs (`i64`).
+#[derive(Default)]
+pub struct EventRows {
+    texts: [Strings; 7],
+    times: [Vec<i64>; 2],
+    bytes: usize,
+}
+
+/// Texts one after the other.
+#[derive(Default)]
+struct Strings {
+    text: String,
+    ends: Vec<usize>,
+}
+
+impl EventRows {
+    const ROWS: usize = 8192;
+    const BYTES: usize = 4 << 20;
+
+    /// Adds a row.
+    pub fn push(&mut self, event: &EventRef<'_>) {
+        let (target_type, target_id) = event.target.unwrap_or_default();
+        let texts = [
+            event.event_id,
+            event.event,
+            event.entity_type,
+            event.entity_id,
+            target_type,
+            target_id,
+            event.properties,
+        ];
+        for (column, text) in self.texts.iter_mut().zip(texts) {
+            column.text.push_str(text);
+            column.ends.push(column.text.len());
+            self.bytes += text.len();
+        }
+        for (column, time) in self.times.iter_mut().zip([event.event_time, event.creation_time]) {
+            column.push(time.millis.saturating_mul(1000));
+        }
+    }
+
+    /// Should the rows go before the next comes?
+    pub fn is_full(&self) -> bool {
+        self.times[0].len() >= Self::ROWS || self.bytes >= Self::BYTES
+    }
+
+    /// Is there no row?
+    pub fn is_empty(&self) -> bool {
+        self.times[0].is_empty()
+    }
+
+    /// The rows as a table. There are none after.
+    pub fn take(&mut self) -> Vec<u8> {
+        let Self { texts, times, .. } = std::mem::take(self);
+        let mut table = Table::new(times[0].len());
+        for column in &texts {
+            table.texts(column.iter());
+        }
+        for column in &times {
+            column.iter().for_each(|time| table.0.extend_from_slice(&time.to_le_bytes()));
+        }
+        table.0
+    }
+}
+
+impl Strings {
+    fn iter(&self) -> impl Iterator<Item = &str> + Clone {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, &end)| &self.text[start..end])
     }
 }
 

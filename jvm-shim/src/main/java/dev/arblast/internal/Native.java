@@ -97,6 +97,24 @@ public final class Native {
 
   static native double llr(long k11, long k12, long k21, long k22);
 
+  /** All events of an app in the embedded store of a home. */
+  static native long openEvents(byte[] home, byte[] app);
+
+  /** The next rows of {@link EventCursor}; no rows: that was all. */
+  static native byte[] nextEvents(long cursor);
+
+  /** Events to be stored in an app; {@code nowMs}: creation time of those that have none. */
+  static native long openAppend(byte[] home, byte[] app, long nowMs);
+
+  /** Are these events? The columns of {@link #pushEvents}. */
+  static native void checkEvents(int rows, ByteBuffer[] columns);
+
+  /** Adds events, all or none: the columns of {@link #pushEvents}. */
+  static native void addEvents(long append, int rows, ByteBuffer[] columns);
+
+  /** Stores all that was added, durably, or nothing. Gives a warning, or an empty text. */
+  static native byte[] commit(long append);
+
   /** Gives how many objects are still open in this process (and class loader). */
   static native int close(long object);
 }

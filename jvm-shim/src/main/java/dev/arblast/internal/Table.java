@@ -80,5 +80,10 @@ public final class Table {
     public double get(int row) {
       return numbers.getDouble(first + row * 8);
     }
+
+    /** Of a column of whole numbers. */
+    public long getLong(int row) {
+      return numbers.getLong(first + row * 8);
+    }
   }
 }
