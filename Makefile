@@ -29,7 +29,8 @@ test:               ## all tests, then the quickstart against the same program, 
 	cargo build --package arblast --locked
 	ARBLAST=$${CARGO_TARGET_DIR:-target}/debug/arblast tests/clients/run
 	ARBLAST=$${CARGO_TARGET_DIR:-target}/debug/arblast scripts/quickstart
-	scripts/jar
+	ARBLAST=$$(realpath $${CARGO_TARGET_DIR:-target}/debug/arblast) scripts/jar
+	scripts/library-size
 	ARBLAST=$${CARGO_TARGET_DIR:-target}/debug/arblast tests/spark/run
 
 jar:                ## jvm-shim/target/arblast-spark.jar, for spark-submit

@@ -11,6 +11,7 @@ use events::{App, Event, EventStore, EventTime, Kind, OnUnknown, Scope};
 use stores::Storage;
 
 use crate::border::{Fault, Result};
+use crate::jobs::spawn;
 use crate::tables::EventRows;
 
 /// Batches that wait for Java, at most.
@@ -58,8 +59,7 @@ impl Cursor {
                 let _ = sender.send(Err(fault));
             }
         };
-        let spawned = std::thread::Builder::new().name("arblast-events".to_owned()).spawn(read);
-        spawned.map_err(|error| Fault::new(Kind::Unavailable, format!("no thread for the work: {error}")))?;
+        spawn(read)?;
         Ok(Self(Mutex::new(receiver)))
     }
 

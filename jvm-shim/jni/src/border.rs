@@ -5,7 +5,7 @@
 use std::any::Any;
 
 use events::Kind;
-use jni::errors::{Error as JniError, ErrorPolicy, Result as JniResult};
+use jni::errors::{Error as JniError, ErrorPolicy, JniError as JniCode, Result as JniResult};
 use jni::strings::{JNIStr, JNIString};
 use jni::{Env, EnvUnowned, jni_str};
 
@@ -103,6 +103,10 @@ impl From<JniError> for Fault {
     fn from(error: JniError) -> Self {
         match error {
             JniError::JavaException => Self { thrown: Thrown::Already, message: String::new() },
+            JniError::JniCall(JniCode::NoMemory) => Self::new(
+                Kind::Unavailable,
+                "the heap of the JVM has no room: give it more, or use smaller pieces",
+            ),
             JniError::NullPtr(what) => Self::argument(format!("null where something is needed: {what}")),
             error => Self::argument(format!("the JVM refuses an argument: {error}")),
         }
@@ -141,13 +145,21 @@ impl<T: Default> ErrorPolicy<T, Fault> for Throw {
 }
 
 fn throw<T: Default>(env: &mut Env<'_>, fault: &Fault) -> JniResult<T> {
-    if !env.exception_check()
-        && let Some(class) = fault.class()
-    {
-        match env.throw_new(class, JNIString::from(fault.message.as_str())) {
-            Ok(()) | Err(JniError::JavaException) => {}
-            Err(error) => return Err(error),
-        }
-    }
+    raise(env, fault)?;
     Ok(T::default())
+}
+
+#[cold]
+fn raise(env: &mut Env<'_>, fault: &Fault) -> JniResult<()> {
+    if env.exception_check() {
+        return Ok(());
+    }
+    let Some(class) = fault.class() else { return Ok(()) };
+    // By the loader of `Native`, whose code is to catch it. By its name alone the class would be looked for in the thread's context
+    // class loader first, which may have another class of that name.
+    let class = env.find_class(class)?;
+    match env.throw_new(&class, JNIString::from(fault.message.as_str())) {
+        Ok(()) | Err(JniError::JavaException) => Ok(()),
+        Err(error) => Err(error),
+    }
 }

@@ -17,10 +17,10 @@ pub struct Buffers {
     buffers: Vec<Option<Vec<u8>>>,
 }
 
-/// Texts, one a row.
+/// Texts, one a row. The offsets ascend, and each is where a character of the text begins, or its end.
 pub struct Texts {
     valid: Option<Vec<u8>>,
-    offsets: Vec<usize>,
+    offsets: Vec<u32>,
     text: String,
 }
 
@@ -59,39 +59,44 @@ impl Buffers {
     pub fn texts(&mut self, first: usize) -> Result<Option<Texts>> {
         let Some(offsets) = self.take(first + 1) else { return Ok(None) };
         let valid = self.valid(first)?;
-        let offsets = (self.rows.checked_add(1)).and_then(|count| offsets.get(..count.checked_mul(4)?));
-        let offsets =
-            offsets.ok_or_else(|| Fault::argument(format!("fewer offsets than {} rows", self.rows)))?;
-        let (offsets, _) = offsets.as_chunks::<4>();
-        let offsets: Vec<usize> = offsets
-            .iter()
-            .map(|&offset| usize::try_from(i32::from_le_bytes(offset)))
-            .collect::<std::result::Result<_, _>>()
-            .map_err(|_| Fault::argument("a negative offset"))?;
         let mut bytes = self.take(first + 2).unwrap_or_default();
-        let end = offsets.last().copied().unwrap_or(0);
-        if end > bytes.len() || !offsets.is_sorted() || offsets.first() != Some(&0) {
-            let length = bytes.len();
-            return Err(Fault::argument(format!(
-                "offsets must ascend from 0 to at most {length}, the bytes there are"
-            )));
-        }
-        bytes.truncate(end);
+        let offsets = self.offsets(&offsets, bytes.len())?;
+        bytes.truncate(offsets.last().map_or(0, |&end| index(end)));
         let text = String::from_utf8(bytes).map_err(|error| {
             let at = error.utf8_error().valid_up_to();
-            let row = offsets.partition_point(|&offset| offset <= at).saturating_sub(1);
+            let row = offsets.partition_point(|&offset| index(offset) <= at).saturating_sub(1);
             Fault::argument(format!("row {row} is not UTF-8"))
         })?;
-        if let Some(row) = offsets.iter().position(|&offset| !text.is_char_boundary(offset)) {
+        let within = |&offset: &u32| !text.is_char_boundary(index(offset));
+        if !text.is_ascii()
+            && let Some(row) = offsets.iter().position(within)
+        {
             return Err(Fault::argument(format!("row {row} begins within a character")));
         }
         Ok(Some(Texts { valid, offsets, text }))
     }
 
+    /// Where each row begins and the last ends, of a column with so many bytes.
+    fn offsets(&self, buffer: &[u8], bytes: usize) -> Result<Vec<u32>> {
+        let needed = self.rows.checked_add(1).and_then(|count| count.checked_mul(4));
+        let buffer = needed.and_then(|needed| buffer.get(..needed));
+        let buffer =
+            buffer.ok_or_else(|| Fault::argument(format!("fewer offsets than {} rows", self.rows)))?;
+        let (offsets, _) = buffer.as_chunks::<4>();
+        let offsets: Vec<u32> = offsets.iter().map(|&offset| u32::from_le_bytes(offset)).collect();
+        // A negative one is beyond the end of any buffer, which Java counts in an `int`.
+        let end = offsets.last().map_or(0, |&end| index(end));
+        if end > bytes || offsets.first() != Some(&0) || !offsets.is_sorted() {
+            let text = format!("offsets must ascend from 0 to at most {bytes}, the bytes there are");
+            return Err(Fault::argument(text));
+        }
+        Ok(offsets)
+    }
+
     /// The column of texts that begins at a buffer, of which every row must have a value.
     pub fn full_texts(&mut self, first: usize, name: &str) -> Result<Texts> {
         let texts = self.texts(first)?.ok_or_else(|| Fault::argument(format!("{name} has no offsets")))?;
-        match (0..self.rows).find(|&row| texts.get(row).is_none()) {
+        match (0..self.rows).find(|&row| !is_valid(texts.valid.as_deref(), row)) {
             Some(row) => Err(Fault::argument(format!("{name} of row {row} is null"))),
             None => Ok(texts),
         }
@@ -129,7 +134,8 @@ impl Texts {
     /// The text of a row, if it has one.
     #[inline]
     pub fn get(&self, row: usize) -> Option<&str> {
-        is_valid(self.valid.as_deref(), row).then(|| &self.text[self.offsets[row]..self.offsets[row + 1]])
+        let span = index(self.offsets[row])..index(self.offsets[row + 1]);
+        is_valid(self.valid.as_deref(), row).then(|| &self.text[span])
     }
 }
 
@@ -139,6 +145,12 @@ impl Numbers {
         let bytes = self.values.get(row * 8..)?.first_chunk()?;
         is_valid(self.valid.as_deref(), row).then(|| i64::from_le_bytes(*bytes))
     }
+}
+
+/// An offset as a position.
+#[inline]
+fn index(offset: u32) -> usize {
+    offset as usize
 }
 
 fn is_valid(bits: Option<&[u8]>, row: usize) -> bool {

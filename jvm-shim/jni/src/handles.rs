@@ -123,7 +123,17 @@ pub fn close(key: i64) {
     let mut table = TABLE.write().unwrap_or_else(PoisonError::into_inner);
     let object = find(&table, key).and_then(|index| table[index].object.take());
     drop(table);
-    if let Some(Object::Session(session)) = &object {
+    object.into_iter().for_each(end);
+}
+
+/// Forgets all objects, and what they are at.
+pub fn close_all() {
+    let table = std::mem::take(&mut *TABLE.write().unwrap_or_else(PoisonError::into_inner));
+    table.into_iter().filter_map(|slot| slot.object).for_each(end);
+}
+
+fn end(object: Object) {
+    if let Object::Session(session) = object {
         session.stop();
     }
 }

@@ -1,7 +1,7 @@
 //! Long work beside the caller: it goes on while Java looks in, and stops when told.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,8 +13,15 @@ use crate::border::{Fault, Result};
 /// Work that is under way, or has ended and not been looked at.
 pub struct Job<T> {
     progress: Progress,
-    outcome: Mutex<Option<Result<T>>>,
+    outcome: Mutex<Outcome<T>>,
     ended: Condvar,
+}
+
+/// What has become of the work.
+enum Outcome<T> {
+    None,
+    There(Result<T>),
+    Given,
 }
 
 /// How far it is, and whether it should stop.
@@ -26,31 +33,70 @@ pub struct Progress {
     stopped: AtomicBool,
 }
 
+/// Threads of this library.
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+/// How long the library waits for them before it is unloaded: longer than any step that does not look whether it should end.
+const END_S: u64 = 60;
+
+/// Runs `work`, which must not panic, on a thread of its own.
+pub fn spawn(work: impl FnOnce() + Send + 'static) -> Result<()> {
+    let run = move || {
+        work();
+        THREADS.fetch_sub(1, Ordering::Release);
+    };
+    THREADS.fetch_add(1, Ordering::Relaxed);
+    let spawned = std::thread::Builder::new().name("arblast".to_owned()).spawn(run);
+    spawned.map(drop).map_err(|error| {
+        THREADS.fetch_sub(1, Ordering::Relaxed);
+        Fault::new(Kind::Unavailable, format!("no thread for the work: {error}"))
+    })
+}
+
+/// Waits until no thread runs that [`spawn`] began.
+pub fn wait_for_threads() {
+    const LOOK: Duration = Duration::from_millis(20);
+    for _ in 0..END_S * 50 {
+        let ended = THREADS.load(Ordering::Acquire) == 0;
+        // Also after the last one has said that it ends, for it has a few steps to go.
+        std::thread::sleep(LOOK);
+        if ended {
+            return;
+        }
+    }
+}
+
 impl<T: Send + 'static> Job<T> {
     /// Begins `work` on a thread of its own. A panic there ends in a [`Fault`].
     pub fn start(work: impl FnOnce(&Progress) -> Result<T> + Send + 'static) -> Result<Arc<Self>> {
         let job = Arc::new(Self {
             progress: Progress::default(),
-            outcome: Mutex::new(None),
+            outcome: Mutex::new(Outcome::None),
             ended: Condvar::new(),
         });
         let own = Arc::clone(&job);
         let run = move || {
             let outcome = catch_unwind(AssertUnwindSafe(|| work(&own.progress)));
             let outcome = outcome.unwrap_or_else(|payload| Err(Fault::of_panic(payload.as_ref())));
-            *own.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+            *own.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Outcome::There(outcome);
             own.ended.notify_all();
         };
-        let spawned = std::thread::Builder::new().name("arblast".to_owned()).spawn(run);
-        spawned.map_err(|error| Fault::new(Kind::Unavailable, format!("no thread for the work: {error}")))?;
+        spawn(run)?;
         Ok(job)
     }
 
-    /// The outcome, if it is there within this time. It is given once.
+    /// The outcome, if it is there within this time. It is given once; who comes later does not wait.
     pub fn wait(&self, time: Duration) -> Option<Result<T>> {
         let outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.ended.wait_timeout_while(outcome, time, |outcome| outcome.is_none());
-        waited.unwrap_or_else(PoisonError::into_inner).0.take()
+        let waited = self.ended.wait_timeout_while(outcome, time, |outcome| matches!(outcome, Outcome::None));
+        let (mut outcome, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *outcome, Outcome::Given) {
+            Outcome::There(result) => Some(result),
+            Outcome::Given => None,
+            Outcome::None => {
+                *outcome = Outcome::None;
+                None
+            }
+        }
     }
 
     /// Asks it to end. It does so at the next occasion.
@@ -81,5 +127,67 @@ impl Observer for Progress {
 
     fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Instant;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn a_panic_of_a_worker_is_an_error_that_says_so() {
+        let job = Job::<()>::start(|_| {
+            // As counting does: on threads of its own, whose panics go on in the one that waits for them.
+            std::thread::scope(|scope| {
+                let worker = scope.spawn(|| panic!("piece {} broke", 7));
+                worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            });
+            Ok(())
+        });
+        let error = job.unwrap().wait(LONG).unwrap().unwrap_err();
+        let text = format!("{error:?}");
+        assert!(text.contains("Internal") && text.contains("native code panicked: piece 7 broke"), "{text}");
+    }
+
+    #[test]
+    fn an_outcome_is_given_once_and_nobody_waits_for_it_after() {
+        let (finish, finished) = mpsc::channel();
+        let job = Job::start(move |_| Ok(finished.recv().unwrap_or(0))).unwrap();
+        assert!(job.wait(Duration::ZERO).is_none());
+        let begun = Instant::now();
+        let waiting = || {
+            std::thread::scope(|scope| {
+                let waiters: Vec<_> = (0..4).map(|_| scope.spawn(|| job.wait(LONG))).collect();
+                finish.send(5).unwrap();
+                waiters.into_iter().filter_map(|waiter| waiter.join().unwrap()).collect::<Vec<_>>()
+            })
+        };
+        let given = waiting();
+        assert!(matches!(given[..], [Ok(5)]), "{given:?}");
+        assert!(job.wait(LONG).is_none() && begun.elapsed() < LONG);
+    }
+
+    #[test]
+    fn work_sees_that_it_should_end() {
+        let job = Job::start(|progress| {
+            progress.stage("wait", 3);
+            while !progress.is_stopped() {
+                progress.progress(2);
+                std::thread::yield_now();
+            }
+            Err::<(), _>(engine::Error::Stopped.into())
+        });
+        let job = job.unwrap();
+        while job.progress() != "wait\t2\t3" {
+            std::thread::yield_now();
+        }
+        job.stop();
+        let text = format!("{:?}", job.wait(LONG).unwrap().unwrap_err());
+        assert!(text.contains("Cancelled"), "{text}");
     }
 }

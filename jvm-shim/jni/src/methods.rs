@@ -29,7 +29,7 @@ const TARGET: &str = env!("ARBLAST_TARGET");
 /// Name, signature, function.
 type Method = (&'static JNIStr, &'static JNIStr, *mut c_void);
 
-/// All of them. Each signature is that of the function beside it.
+/// All of them, `identity` first. Each signature is that of the function beside it.
 pub fn all() -> [Method; 31] {
     [
         (jni_str!("identity"), jni_str!("()[B"), identity as *mut c_void),

@@ -198,7 +198,7 @@ impl<'a> Reader<'a> {
         Ok(Interactions::from_rows(things, offsets, columns)?)
     }
 
-    /// Correlators among `things` things.
+    /// Correlators among `things` things, as counting makes them: strongest first, each thing once in a row.
     pub fn correlators(&mut self, things: u32) -> Result<Correlators> {
         let mut correlators = Correlators::new();
         let mut row = Vec::new();
@@ -212,9 +212,23 @@ impl<'a> Reader<'a> {
                 row.push((thing, f64::from_bits(self.fixed()?)));
             }
             correlators.push_row(row.iter().copied());
+            check_row(&mut row)?;
         }
         Ok(correlators)
     }
+}
+
+/// What a model takes as a row of correlators. Sorts it.
+fn check_row(row: &mut [(u32, f64)]) -> Result<()> {
+    let descends = row.is_sorted_by(|a, b| a.1 > b.1 || a.1 == b.1 && a.0 < b.0);
+    if !descends || row.iter().any(|(_, llr)| !llr.is_finite() || *llr <= 0.0) {
+        return Err(Error::Damaged("correlators are not in their order"));
+    }
+    row.sort_unstable_by_key(|&(thing, _)| thing);
+    if row.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+        return Err(Error::Damaged("a row has a correlator twice"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -222,6 +236,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// Correlators in any order, some of them none.
+    fn row() -> impl Strategy<Value = Vec<(u32, f64)>> {
+        let llr = prop::sample::select(vec![1.0, 2.0, 3.5, 3.5, 0.0, -1.0, f64::NAN, f64::INFINITY]);
+        prop::collection::vec((0_u32..9, llr), 0..4)
+    }
 
     proptest! {
         #[test]
@@ -250,6 +270,35 @@ mod tests {
             prop_assert_eq!(read, row);
             prop_assert_eq!(reader.fixed().unwrap(), 7);
             reader.finish().unwrap();
+        }
+
+        #[test]
+        fn correlators_are_read_as_a_model_takes_them(rows in prop::collection::vec(row(), 0..5), odd in row()) {
+            let written = |rows: &[Vec<(u32, f64)>]| {
+                let mut correlators = Correlators::new();
+                rows.iter().for_each(|row| correlators.push_row(row.iter().copied()));
+                let mut writer = Writer::default();
+                writer.correlators(&correlators);
+                (Reader { rest: &writer.bytes }.correlators(9).ok(), correlators)
+            };
+            let right = |row: &[(u32, f64)]| {
+                let distinct: std::collections::BTreeSet<u32> = row.iter().map(|pair| pair.0).collect();
+                let follows = |a: &(u32, f64), b: &(u32, f64)| a.1 > b.1 || a.1 == b.1 && a.0 < b.0;
+                distinct.len() == row.len()
+                    && row.windows(2).all(|pair| follows(&pair[0], &pair[1]))
+                    && row.iter().all(|&(_, llr)| llr > 0.0 && llr < f64::INFINITY)
+            };
+            let mut ordered = rows;
+            for row in &mut ordered {
+                row.retain(|&(_, llr)| llr > 0.0 && llr < f64::INFINITY);
+                row.sort_by_key(|pair| pair.0);
+                row.dedup_by_key(|pair| pair.0);
+                row.sort_by(|a, b| b.1.total_cmp(&a.1));
+            }
+            let (read, expected) = written(&ordered);
+            prop_assert_eq!(read, Some(expected));
+            ordered.push(odd.clone());
+            prop_assert_eq!(written(&ordered).0.is_some(), right(&odd));
         }
 
         #[test]

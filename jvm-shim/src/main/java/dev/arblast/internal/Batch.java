@@ -15,22 +15,17 @@ public final class Batch {
   public static final int EVENT_NUMBERS = 2;
 
   private final TextColumn[] texts;
-  private final ByteBuffer[] valid;
-  private final ByteBuffer[] numbers;
-  private final boolean[] used;
+  private final NumberColumn[] numbers;
   private int rows;
 
   public Batch(int texts, int numbers) {
     this.texts = new TextColumn[texts];
-    this.valid = new ByteBuffer[numbers];
-    this.numbers = new ByteBuffer[numbers];
-    this.used = new boolean[numbers];
+    this.numbers = new NumberColumn[numbers];
     for (int i = 0; i < texts; i++) {
       this.texts[i] = new TextColumn();
     }
     for (int i = 0; i < numbers; i++) {
-      this.valid[i] = TextColumn.direct(ROWS / 8);
-      this.numbers[i] = TextColumn.direct(ROWS * 8);
+      this.numbers[i] = new NumberColumn();
     }
   }
 
@@ -42,10 +37,13 @@ public final class Batch {
   /** The value of the current row in a column of numbers; null: none. */
   public void number(int column, Long value) {
     if (value != null) {
-      used[column] = true;
-      valid[column].put(rows >> 3, (byte) (valid[column].get(rows >> 3) | 1 << (rows & 7)));
-      numbers[column].putLong(rows * 8, value);
+      number(column, value.longValue());
     }
+  }
+
+  /** The value of the current row in a column of numbers. */
+  public void number(int column, long value) {
+    numbers[column].set(rows, value);
   }
 
   /** The row is complete. Gives whether the batch should go in before the next. */
@@ -69,10 +67,7 @@ public final class Batch {
       texts[i].buffers(all, i * 3);
     }
     for (int i = 0; i < numbers.length; i++) {
-      if (used[i]) {
-        all[texts.length * 3 + i * 2] = valid[i];
-        all[texts.length * 3 + i * 2 + 1] = numbers[i];
-      }
+      numbers[i].buffers(all, texts.length * 3 + i * 2, rows);
     }
     return all;
   }
@@ -82,9 +77,8 @@ public final class Batch {
     for (TextColumn column : texts) {
       column.clear();
     }
-    for (int i = 0; i < valid.length; i++) {
-      used[i] = false;
-      TextColumn.zero(valid[i]);
+    for (NumberColumn column : numbers) {
+      column.clear();
     }
   }
 }

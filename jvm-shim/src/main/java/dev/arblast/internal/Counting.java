@@ -4,7 +4,7 @@ package dev.arblast.internal;
 public final class Counting extends NativeObject {
   /** From the bytes that {@link TrainingSession#counting} gave. */
   public Counting(byte[] bytes) {
-    super(Native.openCounting(bytes));
+    super(() -> Native.openCounting(bytes));
   }
 
   /** Items to be counted. */

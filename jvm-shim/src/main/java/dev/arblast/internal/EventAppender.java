@@ -4,7 +4,7 @@ package dev.arblast.internal;
 public final class EventAppender extends NativeObject {
   /** {@code nowMs}: creation time (ms since 1970) of events that have none. */
   public EventAppender(String home, String app, long nowMs) {
-    super(Native.openAppend(TrainingSession.utf8(home), TrainingSession.utf8(app), nowMs));
+    super(() -> Native.openAppend(TrainingSession.utf8(home), TrainingSession.utf8(app), nowMs));
   }
 
   /** Adds what was staged elsewhere. An app that declares its events may refuse some. */

@@ -6,7 +6,7 @@ package dev.arblast.internal;
  */
 public final class EventCursor extends NativeObject {
   public EventCursor(String home, String app) {
-    super(Native.openEvents(TrainingSession.utf8(home), TrainingSession.utf8(app)));
+    super(() -> Native.openEvents(TrainingSession.utf8(home), TrainingSession.utf8(app)));
   }
 
   /**

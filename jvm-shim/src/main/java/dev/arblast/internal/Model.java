@@ -16,7 +16,7 @@ public final class Model extends NativeObject {
 
   /** {@code engine}: the text of the engine file by which queries are answered; null: none will be. */
   public Model(String path, String engine) {
-    super(Native.openModel(TrainingSession.utf8(path), engine == null ? null : TrainingSession.utf8(engine)));
+    super(() -> Native.openModel(TrainingSession.utf8(path), engine == null ? null : TrainingSession.utf8(engine)));
   }
 
   public int items() {

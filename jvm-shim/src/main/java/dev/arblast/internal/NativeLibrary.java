@@ -27,9 +27,28 @@ final class NativeLibrary {
   static final String DIR = "arblast.native.dir";
   static final String PATH = "arblast.native.path";
 
+  private static volatile UnsatisfiedLinkError failure;
+
   private NativeLibrary() {}
 
   static void load() {
+    try {
+      find();
+    } catch (UnsatisfiedLinkError error) {
+      failure = error;
+      throw error;
+    }
+  }
+
+  /** Fails if loading has: before Java 17 a class that could not be initialised does not say why a second time. */
+  static void check() {
+    UnsatisfiedLinkError error = failure;
+    if (error != null) {
+      throw caused(error.getMessage(), error);
+    }
+  }
+
+  private static void find() {
     String folder = "/native/" + platform() + "/";
     Properties expected = properties(folder + "identity.properties");
     String given = setting(PATH);
@@ -59,7 +78,10 @@ final class NativeLibrary {
     Path folder = Paths.get(dir == null ? System.getProperty("java.io.tmpdir") : dir);
     Path file = null;
     try {
-      Files.createDirectories(folder);
+      // A link to a folder is one, too; before Java 20 `createDirectories` does not see that.
+      if (!Files.isDirectory(folder)) {
+        Files.createDirectories(folder);
+      }
       file = Files.createTempFile(folder, "arblast-", ".so");
       Files.write(file, library);
       linked(file);
@@ -82,10 +104,14 @@ final class NativeLibrary {
   }
 
   private static UnsatisfiedLinkError failed(String what, Throwable cause) {
-    UnsatisfiedLinkError error =
-        new UnsatisfiedLinkError(
-            what + ". If that folder forbids to execute files (noexec), name another one with -D" + DIR + "=FOLDER or "
-                + variable(DIR) + "; in Spark: spark.driver.extraJavaOptions and spark.executor.extraJavaOptions");
+    return caused(
+        what + ". If that folder forbids to execute files (noexec), name another one with -D" + DIR + "=FOLDER or "
+            + variable(DIR) + "; in Spark: spark.driver.extraJavaOptions and spark.executor.extraJavaOptions",
+        cause);
+  }
+
+  private static UnsatisfiedLinkError caused(String message, Throwable cause) {
+    UnsatisfiedLinkError error = new UnsatisfiedLinkError(message);
     error.initCause(cause);
     return error;
   }

@@ -6,6 +6,7 @@ import java.util.Collections;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.LongSupplier;
 
 /**
  * Owner of a native object. {@link #close} frees it, once; an owner that was forgotten is found by the garbage collector, and its object is
@@ -17,9 +18,11 @@ public abstract class NativeObject implements AutoCloseable {
 
   private final Key key;
 
-  protected NativeObject(long key) {
+  /** {@code open} makes the native object and gives its key. */
+  protected NativeObject(LongSupplier open) {
+    NativeLibrary.check();
     freeForgotten();
-    this.key = new Key(this, key);
+    this.key = new Key(this, open.getAsLong());
     KEYS.add(this.key);
   }
 

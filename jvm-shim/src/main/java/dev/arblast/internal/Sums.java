@@ -4,7 +4,7 @@ package dev.arblast.internal;
 public final class Sums extends NativeObject {
   /** For items of an indicator; {@code part} is any of the parts. */
   public Sums(Counting part, int indicator, int firstItem, int endItem) {
-    super(Native.openSums(part.key(), indicator, firstItem, endItem));
+    super(() -> Native.openSums(part.key(), indicator, firstItem, endItem));
   }
 
   /** Adds a part; each once, in any order. */

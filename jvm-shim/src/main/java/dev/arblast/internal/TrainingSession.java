@@ -6,6 +6,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
 import java.util.function.BooleanSupplier;
+import java.util.function.LongSupplier;
 
 /**
  * A train, from its first event to its model: push or merge, {@link #prepare}, {@link #correlate} or blocks that were counted elsewhere,
@@ -16,19 +17,19 @@ public final class TrainingSession extends NativeObject {
 
   private final BooleanSupplier cancelled;
 
-  private TrainingSession(long key, BooleanSupplier cancelled) {
-    super(key);
+  private TrainingSession(LongSupplier open, BooleanSupplier cancelled) {
+    super(open);
     this.cancelled = cancelled;
   }
 
   /** For an engine file, at a time (ms since 1970) where windows end. */
   public static TrainingSession open(String engine, long nowMs, BooleanSupplier cancelled) {
-    return new TrainingSession(Native.openSession(utf8(engine), nowMs, false), cancelled);
+    return new TrainingSession(() -> Native.openSession(utf8(engine), nowMs, false), cancelled);
   }
 
   /** One that only reads, and gives what it read to a session of the same engine file and time. */
   public static TrainingSession part(String engine, long nowMs) {
-    return new TrainingSession(Native.openSession(utf8(engine), nowMs, true), () -> false);
+    return new TrainingSession(() -> Native.openSession(utf8(engine), nowMs, true), () -> false);
   }
 
   /** Adds a batch of one text column: event JSON. Gives the rows that were no events. */
@@ -184,7 +185,11 @@ public final class TrainingSession extends NativeObject {
     Native.start(key(), utf8(request));
     boolean stopped = false;
     while (!Native.await(key(), LOOK_MS)) {
-      if (!stopped && (cancelled.getAsBoolean() || Thread.currentThread().isInterrupted())) {
+      if (stopped) {
+        // It ends by itself at its next step; nobody needs to wait for that.
+        break;
+      }
+      if (cancelled.getAsBoolean() || Thread.currentThread().isInterrupted()) {
         Native.stop(key());
         stopped = true;
       }
