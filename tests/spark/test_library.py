@@ -1,5 +1,6 @@
 """The library for existing jobs, from Python, Scala and Java."""
 
+import json
 import subprocess
 
 import pytest
@@ -42,3 +43,14 @@ def test_item_similarity_writes_what_the_program_writes(usual, tmp_path):
         "--master", "local[2]", "--class", "dev.arblast.spark.ItemSimilarity", JAR, f"--indicator=a={wrong}", "--output", tmp_path / "no", check=False
     )
     assert done.returncode == 1 and "[ERROR] not user,item (comma or tab, no quoting): there is no separator, in: u2;i2" in done.stderr
+
+
+def test_batch_recommendations_are_those_of_the_program(cluster, shop, tmp_path):
+    items = sorted({json.loads(line)["entityId"] for line in shop.events.read_text().splitlines()[:300] if '"$set"' in line})
+    queries = tmp_path / "queries.json"
+    queries.write_text("".join(json.dumps(query) + "\n" for item in items for query in ({"item": item, "num": 4}, {"itemSet": [item, items[0]]})))
+    shop.arblast("batchpredict", "--input", queries, "--output", tmp_path / "predicted")
+    words = [shop.home / "models/shop%40shop", shop.engine, tmp_path / "predicted"]
+    small = ["--executor-memory", "700m", "--driver-memory", "700m"]
+    done = cluster.spark.submit("--master", cluster.master, *small, "--jars", JAR, "--py-files", JAR, SCRIPTS / "batch.py", *words)
+    assert "answers agree" in done.stdout, done.stdout

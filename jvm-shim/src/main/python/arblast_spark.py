@@ -53,6 +53,21 @@ class CrossOccurrence:
         return DataFrame(self._java.correlators(), self._spark)
 
 
+class BatchRecommender:
+    """Recommendations for many queries inside executors, each of which maps the model once.
+
+    `model`: a file model.arblast or an engine's folder of generations, `engine`: its engine.json, both at any path that Hadoop knows.
+    """
+
+    def __init__(self, spark, model: str, engine: str):
+        self._spark = spark
+        self._java = _java(spark).spark.BatchRecommender.open(spark._jsparkSession, model, engine)
+
+    def answers(self, queries: DataFrame, column: str) -> DataFrame:
+        """The rows with one more column, `answer`: the answer to the query in a column, both JSON as of the query server."""
+        return DataFrame(self._java.answers(queries._jdf, column), self._spark)
+
+
 def register(spark) -> None:
     """Makes `llr`, `recommend`, `similar` and `correlators` known to SQL of this session."""
     _java(spark).spark.sql.Functions.register(spark._jsparkSession)
