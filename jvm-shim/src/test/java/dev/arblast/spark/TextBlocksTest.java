@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -46,7 +47,8 @@ class TextBlocksTest {
   }
 
   private static String all(java.nio.file.Path file) throws IOException {
-    try (java.io.InputStream in = file.toString().endsWith(".gz") ? new GZIPInputStream(Files.newInputStream(file)) : Files.newInputStream(file)) {
+    InputStream raw = Files.newInputStream(file);
+    try (InputStream in = file.toString().endsWith(".gz") ? new GZIPInputStream(raw) : raw) {
       java.io.ByteArrayOutputStream out = new java.io.ByteArrayOutputStream();
       org.apache.hadoop.io.IOUtils.copyBytes(in, out, 1 << 16, false);
       return new String(out.toByteArray(), StandardCharsets.UTF_8);

@@ -77,10 +77,10 @@ final class ArblastTable implements SupportsRead, SupportsWrite {
     if (table.isOfModel()) {
       throw new IllegalArgumentException("table " + table.label() + " can only be read: a model is made by training");
     }
-    EventColumns columns =
+    StoredColumns columns =
         table == SourceTable.EVENTS
-            ? EventColumns.ofEvents(info.schema())
-            : EventColumns.ofInteractions(info.schema(), needed("event"));
+            ? StoredColumns.ofEvents(info.schema())
+            : StoredColumns.ofInteractions(info.schema(), needed("event"));
     return new EventWrite(home, needed("app"), columns);
   }
 }

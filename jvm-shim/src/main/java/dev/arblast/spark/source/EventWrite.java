@@ -20,10 +20,10 @@ import org.slf4j.LoggerFactory;
 final class EventWrite implements WriteBuilder, Write, BatchWrite {
   private final String home;
   private final String app;
-  private final EventColumns columns;
+  private final StoredColumns columns;
   private final long nowMs = System.currentTimeMillis();
 
-  EventWrite(String home, String app, EventColumns columns) {
+  EventWrite(String home, String app, StoredColumns columns) {
     this.home = home;
     this.app = app;
     this.columns = columns;
@@ -87,9 +87,9 @@ final class EventWrite implements WriteBuilder, Write, BatchWrite {
   private static final class Writers implements DataWriterFactory {
     private static final long serialVersionUID = 1;
 
-    private final EventColumns columns;
+    private final StoredColumns columns;
 
-    Writers(EventColumns columns) {
+    Writers(StoredColumns columns) {
       this.columns = columns;
     }
 
@@ -101,11 +101,11 @@ final class EventWrite implements WriteBuilder, Write, BatchWrite {
 
   /** Stages the rows of a task. */
   private static final class Writer implements DataWriter<InternalRow> {
-    private final EventColumns columns;
+    private final StoredColumns columns;
     private final Batch batch = new Batch(Batch.EVENT_TEXTS, Batch.EVENT_NUMBERS);
     private StagedEvents staged = new StagedEvents();
 
-    Writer(EventColumns columns) {
+    Writer(StoredColumns columns) {
       this.columns = columns;
     }
 

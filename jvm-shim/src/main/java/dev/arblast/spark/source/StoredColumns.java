@@ -17,8 +17,8 @@ import org.apache.spark.sql.types.StringType;
 import org.apache.spark.sql.types.StructField;
 import org.apache.spark.sql.types.StructType;
 
-/** Which column of a row goes where in an event. */
-final class EventColumns implements Serializable {
+/** Which column of a row goes where in an event that is to be stored. */
+final class StoredColumns implements Serializable {
   private static final long serialVersionUID = 1;
 
   /** In the order of {@link Batch#EVENT_TEXTS}. */
@@ -42,7 +42,7 @@ final class EventColumns implements Serializable {
   /** Which columns have a value in every row. */
   private final boolean[] full;
 
-  private EventColumns(StructType schema) {
+  private StoredColumns(StructType schema) {
     Arrays.fill(texts, -1);
     Arrays.fill(times, -1);
     names = schema.fieldNames();
@@ -54,19 +54,19 @@ final class EventColumns implements Serializable {
   }
 
   /** Columns with the names of an event's members. */
-  static EventColumns ofEvents(StructType schema) {
+  static StoredColumns ofEvents(StructType schema) {
     Map<String, String> members = new HashMap<>();
     TEXTS.forEach(name -> members.put(name, name));
-    return new EventColumns(schema).with("events", schema, members, Arrays.asList("event", "entityType", "entityId"));
+    return new StoredColumns(schema).with("events", schema, members, Arrays.asList("event", "entityType", "entityId"));
   }
 
   /** Columns user, item and perhaps eventTime, of an event of this name. */
-  static EventColumns ofInteractions(StructType schema, String event) {
+  static StoredColumns ofInteractions(StructType schema, String event) {
     Map<String, String> members = new HashMap<>();
     members.put("user", "entityId");
     members.put("item", "targetEntityId");
     members.put("eventTime", "eventTime");
-    EventColumns columns = new EventColumns(schema).with("interactions", schema, members, Arrays.asList("user", "item"));
+    StoredColumns columns = new StoredColumns(schema).with("interactions", schema, members, Arrays.asList("user", "item"));
     columns.constant("event", event);
     columns.constant("entityType", "user");
     columns.constant("targetEntityType", "item");
@@ -78,7 +78,7 @@ final class EventColumns implements Serializable {
   }
 
   /** {@code members}: of each column that may be there, the member of an event. */
-  private EventColumns with(String table, StructType schema, Map<String, String> members, List<String> needed) {
+  private StoredColumns with(String table, StructType schema, Map<String, String> members, List<String> needed) {
     Map<String, String> known = new HashMap<>();
     members.keySet().forEach(name -> known.put(name.toLowerCase(Locale.ROOT), name));
     List<String> missing = new ArrayList<>(needed);
