@@ -157,6 +157,18 @@ def shop(tmp_path_factory):
     return Data(folder / "shop").trained("shop")
 
 
+@pytest.fixture(scope="session")
+def handmade(tmp_path_factory):
+    """The Universal Recommender's own integration case, if the reference data is at hand."""
+    given = ROOT.parent / "shared/data/ur-handmade"
+    if not given.is_dir():
+        pytest.skip(f"{given} is not there")
+    folder = tmp_path_factory.mktemp("handmade")
+    for name in ("engine.json", "events.jsonl"):
+        (folder / name).write_bytes((given / name).read_bytes())
+    return Data(folder).trained("handmade")
+
+
 @pytest.fixture(scope="session", params=CLUSTERS)
 def cluster(request, tmp_path_factory):
     cluster = Cluster(Spark(request.param), tmp_path_factory.mktemp("cluster") / request.param)

@@ -1,8 +1,10 @@
 """A train on a real standalone cluster makes the very model of `arblast train`."""
 
+import json
+
 import pytest
 
-from conftest import JAR, NOW, OPENS, digest_of
+from conftest import JAR, NOW, OPENS, TRAIN, digest_of
 
 SMALL = ["--executor-memory", "700m", "--driver-memory", "700m", "--executor-cores", "1"]
 
@@ -23,16 +25,24 @@ def test_client_mode(cluster, shop, tmp_path, where):
     assert told["generation"] == 1 and told["report"]["items"] == 400
 
 
-def test_cluster_mode(cluster, shop, tmp_path):
+def in_cluster_mode(cluster, data, folder, *more):
+    """The digest of a model that a driver on a worker trained."""
     words = ["--deploy-mode", "cluster", *SMALL, "--total-executor-cores", "1", "--conf", "spark.standalone.submit.waitAppCompletion=true"]
     if cluster.spark.version.startswith("3."):
         words += ["--conf", f"spark.driver.extraJavaOptions={OPENS}"]
-    result = tmp_path / "result.json"
-    cluster.spark.submit(
-        "--master", cluster.master, *words, "--class", "dev.arblast.spark.TrainJob", JAR, "--now", NOW,
-        *source(shop, tmp_path / "models", "--result", result, "--count", "executors"),
-    )
-    assert f'"digest":"{shop.digest}"' in result.read_text()
+    result = folder / "result.json"
+    cluster.spark.submit("--master", cluster.master, *words, *TRAIN, "--now", NOW, *source(data, folder / "models", "--result", result, *more))
+    return json.loads(result.read_text())["digest"]
+
+
+def test_cluster_mode(cluster, shop, tmp_path):
+    assert in_cluster_mode(cluster, shop, tmp_path, "--count", "executors") == shop.digest
+
+
+def test_the_handmade_case_in_both_modes(cluster, handmade, tmp_path):
+    told = cluster.spark.train(cluster.master, *source(handmade, tmp_path / "models"), submit=SMALL)
+    assert told["digest"] == handmade.digest
+    assert in_cluster_mode(cluster, handmade, tmp_path, "--force") == handmade.digest
 
 
 def test_arblast_train_on_a_cluster(cluster, shop, tmp_path):

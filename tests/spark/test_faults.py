@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from conftest import NOW, ROOT, TRAIN, Cluster, Data
+from conftest import NOW, OPENS, ROOT, TRAIN, Cluster, Data
 
 ENGINE = """{"id":"million","engineFactory":"com.actionml.RecommendationEngine","datasource":{"params":{"appName":"million"}},
  "algorithms":[{"name":"ur","params":{"appName":"million","indexName":"million","indicators":[{"name":"purchase"},{"name":"view"}]}}]}"""
@@ -47,6 +47,14 @@ SUBMIT = ["--executor-memory", "900m", "--executor-cores", "1", "--driver-memory
 def test_a_million_interactions(workers, million, tmp_path, where):
     told = workers.spark.train(workers.master, *words(million, tmp_path / "m", "--count", where), submit=SUBMIT)
     assert told["digest"] == million.digest
+
+
+def test_a_million_interactions_in_cluster_mode(workers, million, tmp_path):
+    submit = [*SUBMIT[:6], "--total-executor-cores", "1", "--deploy-mode", "cluster", "--conf", "spark.standalone.submit.waitAppCompletion=true",
+              "--conf", f"spark.driver.extraJavaOptions={OPENS}"]
+    result = tmp_path / "result.json"
+    workers.spark.submit("--master", workers.master, *submit, *TRAIN, "--now", NOW, *words(million, tmp_path / "m", "--result", result))
+    assert f'"digest":"{million.digest}"' in result.read_text()
 
 
 def test_speculation_and_retries_change_nothing(workers, million, tmp_path):
