@@ -18,6 +18,8 @@ JAR = ROOT / "jvm-shim/target/arblast-spark.jar"
 JAVA_HOME = os.environ.get("SPARK_JAVA_HOME", "/usr/lib/jvm/java-17-openjdk-amd64")
 VERSIONS = os.environ["SPARK_VERSIONS"].split()
 CLUSTERS = os.environ["SPARK_CLUSTERS"].split()
+# For what one cluster shows as well as several.
+ON_ONE_CLUSTER = pytest.mark.parametrize("cluster", CLUSTERS[:1], indirect=True)
 # The time of every train here: windows end at it.
 NOW = "2026-11-29T00:00:00Z"
 # Spark 3 in cluster mode on Java 17 needs these for its driver; elsewhere Spark gives them itself.

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from conftest import JAR, NOW, OPENS, TRAIN, digest_of
+from conftest import JAR, NOW, ON_ONE_CLUSTER, OPENS, TRAIN, digest_of
 
 SMALL = ["--executor-memory", "700m", "--driver-memory", "700m", "--executor-cores", "1"]
 
@@ -39,6 +39,7 @@ def test_cluster_mode(cluster, shop, tmp_path):
     assert in_cluster_mode(cluster, shop, tmp_path, "--count", "executors") == shop.digest
 
 
+@ON_ONE_CLUSTER
 def test_the_handmade_case_in_both_modes(cluster, handmade, tmp_path):
     told = cluster.spark.train(cluster.master, *source(handmade, tmp_path / "models"), submit=SMALL)
     assert told["digest"] == handmade.digest

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from conftest import ARBLAST, JAR, ROOT, digest_of
+from conftest import ARBLAST, JAR, ON_ONE_CLUSTER, ROOT, digest_of
 
 PAGE = (ROOT / "docs/spark.md").read_text()
 BLOCKS = re.findall(r"<!-- run: (\w+) -->\n```\w+\n(.*?)```", PAGE, re.DOTALL)
@@ -36,6 +36,7 @@ def run(words, folder, spark, **more):
     return done.stdout
 
 
+@ON_ONE_CLUSTER
 def test_an_existing_cluster(cluster, shop, folder):
     submit, train = blocks("cluster")
     assert '"generation":1' in run(["bash", "-euc", submit], folder, cluster.spark, MASTER=cluster.master)

@@ -5,12 +5,13 @@ import subprocess
 
 import pytest
 
-from conftest import ARBLAST, CLUSTERS, JAR, ROOT, Spark
+from conftest import ARBLAST, CLUSTERS, JAR, ON_ONE_CLUSTER, ROOT, VERSIONS, Spark
 
 GOLDEN = ROOT / "native/cco/tests/data"
 SCRIPTS = ROOT / "tests/spark/scripts"
 
 
+@pytest.mark.parametrize("spark", [version for version in VERSIONS if version not in CLUSTERS], indirect=True)
 def test_python(spark):
     done = spark.submit("--master", "local[2]", "--jars", JAR, "--py-files", JAR, SCRIPTS / "library.py", GOLDEN)
     assert "compared 37315" in done.stdout, done.stdout
@@ -45,6 +46,7 @@ def test_item_similarity_writes_what_the_program_writes(usual, tmp_path):
     assert done.returncode == 1 and "[ERROR] not user,item (comma or tab, no quoting): there is no separator, in: u2;i2" in done.stderr
 
 
+@ON_ONE_CLUSTER
 def test_batch_recommendations_are_those_of_the_program(cluster, shop, tmp_path):
     items = sorted({json.loads(line)["entityId"] for line in shop.events.read_text().splitlines()[:300] if '"$set"' in line})
     queries = tmp_path / "queries.json"

@@ -22,8 +22,8 @@ def work(shop, tmp_path):
 
 
 @pytest.mark.parametrize("script", ["sql.py", "source.py"])
-def test_script(cluster, work, script):
-    cluster.spark.submit("--master", "local[2]", "--jars", JAR, "--py-files", SCRIPTS / "checks.py", SCRIPTS / script, work)
+def test_script(usual, work, script):
+    usual.submit("--master", "local[2]", "--jars", JAR, "--py-files", SCRIPTS / "checks.py", SCRIPTS / script, work)
 
 
 def test_spark_connect(work):
