@@ -5,6 +5,7 @@ use std::io::Write;
 use std::ops::Bound;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use events::{Error, Kind, Result};
 use heed::types::Bytes;
@@ -26,6 +27,9 @@ const MAP_BYTES: [usize; 4] = [1 << 40, 1 << 37, 1 << 34, 1 << 31];
 
 /// Of the lock file: a head, and what each reader but the first needs.
 const LOCK_BYTES: usize = 192 + 64 * (READERS_MAX as usize - 1);
+
+/// Longest wait for another thread that closes the environment.
+const CLOSING_MAX: Duration = Duration::from_secs(10);
 
 /// An open environment.
 pub(super) struct Env {
@@ -320,7 +324,17 @@ fn is_out_of_memory(error: &heed::Error) -> bool {
 fn open_environment(directory: &Path, map_bytes: usize) -> heed::Result<heed::Env<WithoutTls>> {
     let mut options = EnvOpenOptions::new().read_txn_without_tls();
     options.map_size(map_bytes).max_readers(READERS_MAX).max_dbs(SCOPES_MAX * 4 + 16);
-    // SAFETY: the map is sound while nobody changes the file but through LMDB, whose lock file coordinates all
-    // processes; the directory is ours alone, and `stores::open` demands a local file system.
-    unsafe { options.open(directory) }
+    loop {
+        // SAFETY: the map is sound while nobody changes the file but through LMDB, whose lock file coordinates all
+        // processes; the directory is ours alone, and `stores::open` demands a local file system.
+        match unsafe { options.open(directory) } {
+            Err(heed::Error::EnvAlreadyOpened) if has_closed(directory) => {}
+            opened => return opened,
+        }
+    }
+}
+
+/// Whoever used the environment last closes it, which may be under way in another thread. Waits for that.
+fn has_closed(directory: &Path) -> bool {
+    heed::env_closing_event(directory).is_none_or(|closing| closing.wait_timeout(CLOSING_MAX))
 }

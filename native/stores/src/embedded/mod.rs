@@ -604,6 +604,46 @@ mod tests {
         }
     }
 
+    /// A transaction does not know tables that another thread opens after it has begun.
+    #[test]
+    fn threads_may_read_a_scope_for_the_first_time_at_the_same_time() {
+        let directory = tempfile::tempdir().unwrap();
+        store(directory.path()).append(SCOPE, &[event("n", None)]).unwrap();
+        for _ in 0..500 {
+            let store = Embedded::open(directory.path()).unwrap();
+            let start = std::sync::Barrier::new(4);
+            std::thread::scope(|threads| {
+                for _ in 0..4 {
+                    threads.spawn(|| {
+                        start.wait();
+                        assert_eq!(store.count(SCOPE).unwrap(), 1);
+                    });
+                }
+            });
+        }
+    }
+
+    /// The last one to leave closes the store, while the next one comes.
+    #[test]
+    fn one_may_open_what_another_closes() {
+        let directory = tempfile::tempdir().unwrap();
+        drop(store(directory.path()));
+        for round in 0..1000 {
+            let last = Embedded::open(directory.path()).unwrap();
+            let start = std::sync::Barrier::new(2);
+            std::thread::scope(|threads| {
+                threads.spawn(|| {
+                    start.wait();
+                    drop(last);
+                });
+                start.wait();
+                (0..round % 200 * 20).for_each(|_| std::hint::spin_loop());
+                let next = Embedded::open(directory.path()).unwrap();
+                assert_eq!(next.count(SCOPE).unwrap(), 0);
+            });
+        }
+    }
+
     #[test]
     fn more_scopes_than_tables_are_refused_and_slots_are_used_again() {
         let directory = tempfile::tempdir().unwrap();

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use events::{
     Changes, Deed, Event, EventFilter, EventRef, Position, Result, Scope, Visit, VisitDeed, VisitEntity,
@@ -33,9 +33,13 @@ impl Core {
     /// `None` if the scope was not initialised.
     pub(super) fn snapshot(&self, scope: Scope) -> Result<Option<Snapshot<'_>>> {
         loop {
+            // held since before the transaction begins, which does not know tables that are opened after
+            let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
             let txn = self.env.read()?;
             let Some(state) = self.find_scope(&txn, scope)? else { return Ok(None) };
-            let Some(slot) = self.slot(state.slot) else {
+            let slot = slots.get(&state.slot).copied();
+            drop(slots);
+            let Some(slot) = slot else {
                 drop(txn);
                 self.open_slot(scope)?;
                 continue;
