@@ -1,5 +1,5 @@
 # Every target is plain commands that also work by hand; the longer ones are scripts.
-.PHONY: help quickstart check format lint tidy deny test jar bench dist
+.PHONY: help quickstart check format lint tidy deny test jar wheel bench dist
 
 help:               ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -24,22 +24,30 @@ deny:               ## licences, sources and known holes of what we depend on
 	scripts/deny
 
 test:               ## all tests, then the quickstart against the same program, unoptimized
-	scripts/setup browser jvm
+	scripts/setup browser jvm python stores
+	cargo build --workspace --bins --tests --locked
 	cargo test --workspace --locked
-	cargo build --package arblast --locked
 	ARBLAST=$${CARGO_TARGET_DIR:-target}/debug/arblast tests/clients/run
+	ARBLAST=$${CARGO_TARGET_DIR:-target}/debug/arblast tests/deploy/run
+	ARBLAST=$${CARGO_TARGET_DIR:-target}/debug/arblast tests/flight/run
 	ARBLAST=$${CARGO_TARGET_DIR:-target}/debug/arblast scripts/quickstart
 	ARBLAST=$$(realpath $${CARGO_TARGET_DIR:-target}/debug/arblast) scripts/jar
 	scripts/library-size
 	ARBLAST=$${CARGO_TARGET_DIR:-target}/debug/arblast tests/spark/run
+	ARBLAST=$${CARGO_TARGET_DIR:-target}/debug/arblast tests/python/run
+	ARBLAST=$${CARGO_TARGET_DIR:-target}/debug/arblast tests/ballista/run
 
 jar:                ## jvm-shim/target/arblast-spark.jar, for spark-submit
 	scripts/setup jvm
 	scripts/jar
 
+wheel:              ## target/wheels/arblast-….whl, for pip install
+	scripts/setup python
+	scripts/wheel
+
 bench:              ## measure; prints a table and keeps it under bench/
 	bench/run
 
 dist:               ## release archive and its SHA-256 under target/dist
-	scripts/setup jvm
+	scripts/setup jvm python
 	scripts/dist

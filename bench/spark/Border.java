@@ -18,7 +18,7 @@ import java.util.stream.Stream;
 
 /** Measures {@link BorderPasses} of one jar or several, pass by pass in turn; prints JSON lines and a table. See {@code bench/spark/jni}. */
 public final class Border {
-  private static final String[] WHAT = {"pairs", "lines", "events", "calls", "table", "answer"};
+  private static final String[] WHAT = {"pairs", "text", "lines", "events", "calls", "table", "answer"};
   /** Passes before the first that counts: the JVM compiles. */
   private static final int WARM_UP = 4;
 

@@ -2,6 +2,7 @@ package dev.arblast.internal;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import java.io.ByteArrayOutputStream;
 import java.io.File;
 import java.lang.management.ManagementFactory;
 import java.lang.management.ThreadMXBean;
@@ -22,6 +23,7 @@ import java.util.function.IntConsumer;
 public final class BorderPasses implements Function<String, Map<String, Double>> {
   private static final int ROWS = 1 << 19;
   private static final int LINES = 1 << 17;
+  private static final int BLOCK = 1 << 20;
   private static final int USERS = 140_000;
   private static final int ITEMS = 27_000;
   private static final int CALLS = 1 << 19;
@@ -36,6 +38,7 @@ public final class BorderPasses implements Function<String, Map<String, Double>>
   private final byte[][] users = ids('u', USERS, ROWS, 1);
   private final byte[][] items = ids('i', ITEMS, ROWS, 2);
   private final byte[][] lines = eventLines();
+  private final byte[] text = pairText();
   private final Batch pairBatch = new Batch(2, 0);
   private final Batch lineBatch = new Batch(1, 0);
   private final Batch eventBatch = new Batch(Batch.EVENT_TEXTS, Batch.EVENT_NUMBERS);
@@ -54,6 +57,9 @@ public final class BorderPasses implements Function<String, Map<String, Double>>
       case "lines":
         in("lines", LINES, lineBatch, (batch, row) -> batch.text(0).add(lines[row]),
             (session, batch) -> Native.pushLines(session, false, batch.rows(), batch.buffers()));
+        break;
+      case "text":
+        text();
         break;
       case "events":
         events();
@@ -136,6 +142,45 @@ public final class BorderPasses implements Function<String, Map<String, Double>>
       batch.text(1).add(items[row]);
     };
     in("pairs", ROWS, pairBatch, filling, (session, batch) -> Native.pushPairs(session, 0, batch.rows(), batch.buffers()));
+  }
+
+  /** Lines as the jobs hand them over: by blocks of a megabyte, copied from the heap. */
+  private void text() {
+    ByteBuffer direct = ByteBuffer.allocateDirect(2 * BLOCK);
+    long session = session();
+    long fill = 0;
+    long push = 0;
+    for (int start = 0; start < text.length; ) {
+      int end = start;
+      while (end < text.length && end - start < BLOCK || text[end - 1] != '\n') {
+        end++;
+      }
+      long begun = now();
+      direct.clear();
+      direct.put(text, start, end - start);
+      direct.flip();
+      long filled = now();
+      Native.pushText(session, false, 0, direct.slice());
+      push += now() - filled;
+      fill += filled - begun;
+      start = end;
+    }
+    Native.close(session);
+    figures.put("text copied", (double) fill / ROWS);
+    figures.put("text pushed", (double) push / ROWS);
+    figures.put("text in", (double) (fill + push) / ROWS);
+    figures.put("text copied, bytes", (double) text.length / ROWS);
+  }
+
+  private byte[] pairText() {
+    ByteArrayOutputStream text = new ByteArrayOutputStream();
+    for (int row = 0; row < ROWS; row++) {
+      text.write(users[row], 0, users[row].length);
+      text.write(',');
+      text.write(items[row], 0, items[row].length);
+      text.write('\n');
+    }
+    return text.toByteArray();
   }
 
   private void events() {

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 # The reference of the event API starts its own server: native/arblast/tests/e2e/events_docs.rs runs it. The examples of Spark need one:
 # tests/spark/test_docs.py runs them.
-ELSEWHERE = {"event-api.md", "spark.md"}
+ELSEWHERE = {"event-api.md", "spark.md", "ballista.md"}
 PAGES = sorted(page for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")] if page.name not in ELSEWHERE)
 BLOCK = re.compile(r"^```(?:bash|sh|shell)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 # Every answer must be a success, and nothing may hang.

@@ -20,14 +20,16 @@ VERSIONS = os.environ["SPARK_VERSIONS"].split()
 CLUSTERS = os.environ["SPARK_CLUSTERS"].split()
 # For what one cluster shows as well as several.
 ON_ONE_CLUSTER = pytest.mark.parametrize("cluster", CLUSTERS[:1], indirect=True)
-# The time of every train here: windows end at it.
-NOW = "2026-11-29T00:00:00Z"
+# The time of every train here: windows end at it. The sample shop ends today, too.
+NOW = time.strftime("%Y-%m-%dT00:00:00Z", time.gmtime())
 # Spark 3 in cluster mode on Java 17 needs these for its driver; elsewhere Spark gives them itself.
 OPENS = " ".join(
     f"--add-opens=java.base/{package}=ALL-UNNAMED"
     for package in "java.lang java.lang.invoke java.lang.reflect java.io java.net java.nio java.util java.util.concurrent"
     " java.util.concurrent.atomic sun.nio.ch sun.nio.cs sun.security.action sun.util.calendar".split()
 )
+# What tests do not look at, and what little data does not need.
+QUICK = ["--conf", "spark.ui.enabled=false", "--conf", "spark.sql.shuffle.partitions=4"]
 TRAIN = ["--class", "dev.arblast.spark.TrainJob", str(JAR)]
 
 
@@ -42,6 +44,8 @@ class Spark:
     def environment(self, **more):
         mine = {
             "SPARK_HOME": str(self.home), "JAVA_HOME": JAVA_HOME, "PYSPARK_PYTHON": str(self.venv / "bin/python"),
+            # Processes here are short: they should not compile much.
+            "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
             "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_DAEMON_MEMORY": "384m", "SPARK_DAEMON_JAVA_OPTS": "-Dspark.worker.timeout=20",
         }
         return {**os.environ, **mine, **more}
@@ -49,7 +53,7 @@ class Spark:
     def submit(self, *words, check=True, timeout=300, **environment):
         """Runs spark-submit; gives what it did, with standard error in one text."""
         done = subprocess.run(
-            [self.home / "bin/spark-submit", *map(str, words)], env=self.environment(**environment), capture_output=True, text=True, timeout=timeout
+            [self.home / "bin/spark-submit", *QUICK, *map(str, words)], env=self.environment(**environment), capture_output=True, text=True, timeout=timeout
         )
         assert not check or done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr[-6000:]}"
         return done
@@ -63,6 +67,35 @@ class Spark:
         """Runs a TrainJob; gives the outcome that it tells."""
         done = self.submit("--master", master, *submit, *TRAIN, "--now", NOW, *words, **more)
         return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+    def jobs(self, master, folder, *jobs, jars=(), submit=(), **more):
+        """Runs TrainJobs in one JVM, each with a SparkContext of its own; gives a `Done` for each."""
+        file = folder / "jobs.json"
+        file.write_text(json.dumps([[*map(str, words), "--now", NOW] for words in jobs]))
+        jars = ",".join(map(str, [JAR, *jars]))
+        done = self.submit("--master", master, *submit, "--jars", jars, ROOT / "tests/spark/scripts/jobs.py", file, **more)
+        logs = done.stderr.split("=== the next job\n")[1:]
+        told = (json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"engineInstanceId"'))
+        status = json.loads((folder / "jobs.json.status").read_text())
+        assert len(logs) == len(status) == len(jobs), done.stderr[-6000:]
+        return [Done(status, log, next(told) if status == 0 else None) for status, log in zip(status, logs)]
+
+
+class Done:
+    """A job that ended: its exit code, its log, and what it told."""
+
+    def __init__(self, status, log, told):
+        self.status, self.log, self.told = status, log, told
+
+    def digest(self):
+        assert self.status == 0, self.log[-6000:]
+        return self.told["digest"]
+
+    def error(self, status=1):
+        assert self.status == status, self.log[-6000:]
+        (line,) = [line for line in self.log.splitlines() if line.startswith("[ERROR]")]
+        return line
 
 
 class Cluster:
@@ -122,15 +155,25 @@ def digest_of(text):
 class Data:
     """Events and an engine file, and the model that `arblast train` makes of them."""
 
-    def __init__(self, folder):
-        self.folder, self.home = folder, folder / "home"
+    def __init__(self, folder, **environment):
+        self.folder, self.home, self.environment = folder, folder / "home", environment
         self.engine, self.events = folder / "engine.json", folder / "events.jsonl"
 
-    def arblast(self, *words, check=True, **environment):
-        done = subprocess.run(
-            [ARBLAST, *map(str, words)], cwd=self.folder, env={**os.environ, "ARBLAST_HOME": str(self.home), **environment},
-            capture_output=True, text=True, timeout=300,
+    def start(self, *words, **environment):
+        """A running `arblast`."""
+        environment = {**os.environ, "ARBLAST_HOME": str(self.home), **self.environment, **environment}
+        return subprocess.Popen(
+            [ARBLAST, *map(str, words)], cwd=self.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
+
+    def arblast(self, *words, check=True, **environment):
+        """Runs `arblast`; gives what it did."""
+        process = self.start(*words, **environment)
+        try:
+            out, err = process.communicate(timeout=300)
+        finally:
+            process.kill()
+        done = subprocess.CompletedProcess(process.args, process.returncode, out, err)
         assert not check or done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
         return done
 
@@ -139,6 +182,48 @@ class Data:
         self.arblast("import", "--app", app, "--input", self.events)
         self.digest = digest_of(self.arblast("train", "--now", NOW).stdout)
         return self
+
+
+class Database:
+    """A PostgreSQL of our own, by scripts/database; with a database for events, where anybody may make tables."""
+
+    password = "pio:secret"
+    driver = ROOT / "target/spark/jdbc/postgresql.jar"
+
+    def __init__(self):
+        self.process = subprocess.Popen([ROOT / "scripts/database", "postgresql"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        _, self.port, _ = self.process.stdout.readline().split()
+        self.url = f"postgresql://pio:pio%3Asecret@127.0.0.1:{self.port}/pio"
+        self.jdbc = f"jdbc:postgresql://127.0.0.1:{self.port}/pio"
+
+    def psql(self, text):
+        words = ["psql", "-h", "127.0.0.1", "-p", self.port, "-U", "pio", "-q", "-v", "ON_ERROR_STOP=1", "pio"]
+        subprocess.run(words, input=text, text=True, check=True, env={**os.environ, "PGPASSWORD": self.password})
+
+    def login(self, folder):
+        """Options for a job that reads by JDBC."""
+        path = folder / "jdbc.properties"
+        path.write_text(f"user=pio\npassword={self.password}\ndriver=org.postgresql.Driver\n")
+        return ["--jdbc-properties", path]
+
+    def stop(self):
+        self.process.communicate()
+
+
+@pytest.fixture(scope="session")
+def database():
+    database = Database()
+    yield database
+    database.stop()
+
+
+@pytest.fixture(scope="session")
+def search(tmp_path_factory):
+    from search import SearchServer
+
+    server = SearchServer(tmp_path_factory.mktemp("search") / "node")
+    yield server.ready()
+    server.stop()
 
 
 @pytest.fixture(scope="session", params=VERSIONS)

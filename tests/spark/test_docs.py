@@ -50,6 +50,12 @@ def test_a_cluster_for_the_time_of_the_train(usual, folder):
     assert not left.stdout, "the cluster is still there"
 
 
+def test_short_jobs(usual, folder):
+    (text,) = blocks("short")
+    assert '"generation":2' in run(["bash", "-euc", text], folder, usual)
+    assert (folder / "spark.jsa").exists()
+
+
 def test_a_notebook(usual, folder):
     (text,) = blocks("notebook")
     (folder / "notebook.py").write_text(text.replace('"arblast-spark.jar"', f'"{JAR}"'))

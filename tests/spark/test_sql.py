@@ -14,9 +14,10 @@ CONNECT = "4.1.4"
 
 @pytest.fixture
 def work(shop, tmp_path):
-    """A model, its engine file, and a home that scripts may write to."""
+    """A model, its engine file and events, and a home that scripts may write to."""
     shutil.copytree(shop.home / "models/shop%40shop", tmp_path / "model")
     shutil.copy(shop.engine, tmp_path)
+    (tmp_path / "events.jsonl").symlink_to(shop.events)
     shutil.copytree(shop.home, tmp_path / "home")
     return tmp_path
 

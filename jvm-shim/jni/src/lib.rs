@@ -11,6 +11,7 @@ mod app;
 mod border;
 mod columns;
 mod handles;
+mod index;
 mod jobs;
 mod methods;
 mod requests;

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use engine::{EngineConfig, Error, IndicatorReport, Leniency, Portion, RecsModel, Trained, Training};
+use engine::{
+    Correlating, EngineConfig, Error, IndicatorReport, Leniency, Portion, RecsModel, Trained, Training,
+};
 use events::{Event, EventRef, EventTime, Kind, Position};
 use stores::ModelDirectory;
 
@@ -51,12 +53,12 @@ pub struct Reading {
 }
 
 /// What [`Session::count`] tells, in the order of Java's constants.
-const COUNTS: [fn(&Training) -> u64; 5] = [
-    |training| u64::from(training.items()),
-    |training| training.report().indicators.len() as u64,
-    |training| training.report().indicators.iter().map(|indicator| indicator.sampled).sum(),
-    Training::increments,
-    |training| u64::from(training.things()),
+const COUNTS: [fn(&Correlating) -> u64; 5] = [
+    |correlating| u64::from(correlating.items()),
+    |correlating| correlating.indicators() as u64,
+    Correlating::cells,
+    Correlating::increments,
+    |correlating| u64::from(correlating.things()),
 ];
 
 impl Session {
@@ -142,12 +144,16 @@ impl Session {
     pub fn counting(&self, part: u32, parts: u32) -> Result<Vec<u8>> {
         let none =
             || Fault::argument(format!("there is no part {part} of {parts}, or nothing is to be counted"));
-        self.training(|training| training.counting(part, parts).ok_or_else(none))
+        self.training(|training| {
+            let counting = training.correlating().and_then(|correlating| correlating.counting(part, parts));
+            counting.ok_or_else(none)
+        })
     }
 
     /// Adds a block that was counted elsewhere.
     pub fn add(&self, block: &[u8]) -> Result<()> {
-        self.training(|training| Ok(training.add(block)?))
+        let none = || Fault::argument("a block where none is to be counted");
+        self.training(|training| Ok(training.correlating().ok_or_else(none)?.add(block)?))
     }
 
     /// What will be counted, in a line for people.
@@ -191,7 +197,10 @@ impl Session {
     pub fn count(&self, what: usize) -> Result<i64> {
         let count =
             COUNTS.get(what).ok_or_else(|| Fault::argument(format!("no count has the number {what}")))?;
-        self.training(|training| Ok(i64::try_from(count(training)).unwrap_or(i64::MAX)))
+        self.training(|training| {
+            let count = training.correlating().map_or(0, |correlating| count(correlating));
+            Ok(i64::try_from(count).unwrap_or(i64::MAX))
+        })
     }
 
     /// Begins what a request asks for.

@@ -84,7 +84,7 @@ fn fill(storage: &Storage, folder: &Path) -> Users {
         }
     }
     append(&mut batch);
-    let bytes = disk_bytes(&storage.models.join("../store"));
+    let bytes = disk_bytes(&storage.models.path().join("../store"));
     println!(
         r#"{{"bench":"store append","events":{events},"seconds":{seconds:.2},"events_per_s":{:.0},"bytes_per_event":{:.1}}}"#,
         events as f64 / seconds,

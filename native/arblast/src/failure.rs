@@ -81,6 +81,8 @@ impl fmt::Display for Failure {
     }
 }
 
+impl std::error::Error for Failure {}
+
 impl From<events::Error> for Failure {
     fn from(error: events::Error) -> Self {
         Self::new(error.kind(), with_causes(&error))

@@ -1,5 +1,6 @@
 //! What answers now: the current generation together with what has become of its items, followed by a thread beside the queries.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 use engine::{EngineConfig, LiveItems};
 use events::{EventStore, Kind, Scope};
 use model::{ItemChanges, View};
-use stores::Generation;
+use stores::{EngineName, Generation, SearchIndex, SearchServers};
 
 use crate::failure::{Failure, Result};
 use crate::serving::Models;
@@ -22,6 +23,8 @@ pub struct Served {
     /// The model.
     pub generation: Arc<Generation>,
     changes: Arc<ItemChanges>,
+    /// What answers in the place of the generation's file, and is told of the changes.
+    pub index: Option<Arc<dyn SearchIndex>>,
 }
 
 impl Served {
@@ -56,10 +59,24 @@ impl Live {
         config: EngineConfig,
         events: Arc<dyn EventStore>,
         scope: Scope,
+        search: Option<Arc<dyn SearchServers>>,
     ) -> Result<Self> {
         let generation = models.current();
         let items = items_of(&generation, &config, &events, scope);
-        let mut follower = Follower { models, config, events, scope, generation, items, failing: false };
+        let index = index_of(search.as_ref(), &generation, &config)?;
+        let untold = BTreeSet::new();
+        let mut follower = Follower {
+            models,
+            config,
+            events,
+            scope,
+            search,
+            generation,
+            items,
+            index,
+            untold,
+            failing: false,
+        };
         follower.tick();
         let shared = Arc::new(Shared {
             served: RwLock::new(follower.served()),
@@ -117,14 +134,29 @@ fn items_of(
     LiveItems::new(config.clone(), Arc::clone(events), scope, generation.info.trained.position)
 }
 
+/// Where the generation is searched, if not in its file.
+fn index_of(
+    search: Option<&Arc<dyn SearchServers>>,
+    generation: &Generation,
+    config: &EngineConfig,
+) -> Result<Option<Arc<dyn SearchIndex>>> {
+    let engine = EngineName { app: &config.app_name, variant: &config.variant };
+    Ok(search.map(|servers| servers.open(engine, &generation.info.digest)).transpose()?)
+}
+
 struct Follower {
     models: Arc<Models>,
     config: EngineConfig,
     events: Arc<dyn EventStore>,
     scope: Scope,
+    search: Option<Arc<dyn SearchServers>>,
     generation: Arc<Generation>,
     /// Of `generation`.
     items: LiveItems,
+    /// Of `generation`.
+    index: Option<Arc<dyn SearchIndex>>,
+    /// Items whose changes `index` has not been told.
+    untold: BTreeSet<String>,
     /// The last look failed, and that was told.
     failing: bool,
 }
@@ -134,6 +166,7 @@ impl Follower {
         Arc::new(Served {
             generation: Arc::clone(&self.generation),
             changes: Arc::clone(self.items.changes()),
+            index: self.index.clone(),
         })
     }
 
@@ -158,13 +191,38 @@ impl Follower {
     fn look(&mut self) -> Result<bool> {
         let generation = self.models.current();
         if generation.number == self.generation.number {
-            return Ok(self.items.advance(&self.generation.model)?);
+            let news = self.items.advance(&self.generation.model)?;
+            let told = tell(self.index.as_ref(), &self.generation, &mut self.items, &mut self.untold)?;
+            return Ok(news || told);
         }
+        let index = index_of(self.search.as_ref(), &generation, &self.config)?;
         let mut items = items_of(&generation, &self.config, &self.events, self.scope);
         items.advance(&generation.model)?;
-        (self.generation, self.items) = (generation, items);
+        let mut untold = BTreeSet::new();
+        tell(index.as_ref(), &generation, &mut items, &mut untold)?;
+        (self.generation, self.items, self.index, self.untold) = (generation, items, index, untold);
         Ok(true)
     }
+}
+
+/// Tells an index of changed items, and says whether there were any; those that it could not be told stay `untold`, for the
+/// next time.
+fn tell(
+    index: Option<&Arc<dyn SearchIndex>>,
+    generation: &Generation,
+    items: &mut LiveItems,
+    untold: &mut BTreeSet<String>,
+) -> Result<bool> {
+    let changed = items.take_changed();
+    let Some(index) = index else { return Ok(false) };
+    untold.extend(changed);
+    if untold.is_empty() {
+        return Ok(false);
+    }
+    let (items, properties) = items.changes().of(&generation.model, untold);
+    index.apply(&items, &properties)?;
+    untold.clear();
+    Ok(true)
 }
 
 #[cfg(test)]
@@ -242,7 +300,7 @@ mod tests {
         set(&store, "before");
         store.out_of_order.store(true, Ordering::Relaxed);
         let events = Arc::<Double<Moody>>::clone(&store);
-        let live = Live::open(Arc::new(empty_model()), config(), events, SCOPE).unwrap();
+        let live = Live::open(Arc::new(empty_model()), config(), events, SCOPE, None).unwrap();
         let knows = |item: &str| live.served().view().find(item).is_some();
         assert!(!knows("before"), "it serves what was trained");
         store.out_of_order.store(false, Ordering::Relaxed);

@@ -1,56 +1,7 @@
-//! `arblast`, also as `pio`: events in, recommendations out.
-
-mod apps;
-mod cli;
-mod clock;
-mod deployable;
-mod failure;
-mod home;
-mod http;
-mod identity;
-mod import;
-mod jobs;
-mod keys;
-mod live;
-mod models;
-mod observe;
-mod sample;
-mod serving;
-mod settings;
-mod webhooks;
+//! `arblast`, also as `pio`.
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use clap::error::ErrorKind;
-
-/// A limit of the size of files (`ulimit -f`, `LimitFSIZE=`) makes writes fail as a full disk does, and does not end the
-/// process. The handler stays when the runtime has gone.
-fn outlive_size_limit() {
-    const SIGXFSZ: i32 = 25;
-    if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() {
-        let _entered = runtime.enter();
-        let _ = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(SIGXFSZ));
-    }
-}
-
 fn main() -> ExitCode {
-    outlive_size_limit();
-    let argv = cli::argv::split(std::env::args());
-    let parsed = match cli::Cli::try_parse_from(&argv.own) {
-        Ok(parsed) => parsed,
-        Err(error) => {
-            let help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            let _ = error.print();
-            // PredictionIO's tools end with 1 on any wrong argument.
-            return if help { ExitCode::SUCCESS } else { ExitCode::FAILURE };
-        }
-    };
-    match cli::run(parsed, &argv.passed) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            observe::log::last_words(&failure);
-            ExitCode::from(failure.exit_code())
-        }
-    }
+    arblast::main()
 }

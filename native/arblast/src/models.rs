@@ -6,7 +6,7 @@ use stores::{Listed, ModelDirectory, Status, Storage};
 
 /// The models of an app and a variant, wherever the engine file is.
 pub fn of(storage: &Storage, app: &str, variant: &str) -> ModelDirectory {
-    ModelDirectory::of(&storage.models, app, variant)
+    storage.models.of(app, variant)
 }
 
 /// A generation as JSON, for programs.

@@ -62,7 +62,8 @@ impl Serving {
         };
         let scope = Scope { app: app.id, channel: None };
         let models = Arc::new(models);
-        let live = Live::open(Arc::clone(&models), config.clone(), Arc::clone(&storage.events), scope)?;
+        let (events, search) = (Arc::clone(&storage.events), storage.search.clone());
+        let live = Live::open(Arc::clone(&models), config.clone(), events, scope, search)?;
         let recommender = Recommender::new(config, Arc::clone(&storage.events), scope);
         Ok(Self { recommender, models, live, directory, reported: Mutex::default() })
     }
@@ -130,7 +131,11 @@ impl Serving {
         history: &History,
     ) -> Result<Recommendations> {
         self.report_unknown(query);
-        Ok(self.recommender.recommend_with(served.view(), query, history, clock::now_ms())?)
+        let now_ms = clock::now_ms();
+        Ok(match &served.index {
+            Some(index) => self.recommender.recommend_in(index, query, history, now_ms)?,
+            None => self.recommender.recommend_with(served.view(), query, history, now_ms)?,
+        })
     }
 
     /// Unknown members are passed over, as they always were; each is told once, for it may be a misspelt filter.

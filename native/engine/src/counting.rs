@@ -11,7 +11,7 @@ use crate::wire::{Reader, Writer};
 use crate::{Error, Result};
 
 const WHAT: [u8; 4] = *b"ARBC";
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// The interactions of a train, ready to be counted by ranges of items.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ struct Indicator {
 }
 
 impl Counting {
-    /// Bytes of these matrices of some users, the primary first: about two a cell.
+    /// Bytes of these matrices of some users, the primary first: about two a cell, and a bit a thing.
     pub(crate) fn bytes_of<'a>(
         matrices: impl ExactSizeIterator<Item = (&'a Interactions, Params)>,
         users: Range<u32>,
@@ -45,7 +45,7 @@ impl Counting {
         writer.finish()
     }
 
-    /// From what [`Training::counting`](crate::Training::counting) gave.
+    /// From what [`Correlating::counting`](crate::Correlating::counting) gave.
     ///
     /// # Errors
     /// [`Error::Damaged`], [`Error::OtherVersion`].

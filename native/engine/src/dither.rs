@@ -8,7 +8,7 @@
 //! The noise is a hash of seed, number of the period, who or what is asked for, and item: the same from every index and
 //! on every machine, and the same for every page.
 
-use model::{Hit, SearchPlan, View};
+use model::{Found, ModelIndex, SearchPlan};
 
 use crate::hash::Hash;
 use crate::plan::Request;
@@ -99,15 +99,15 @@ impl Dithering {
     }
 
     /// The page that `plan` asks for, out of the dithered order. With each hit its rank, from 1, before.
-    pub fn page(&self, view: View<'_>, plan: &SearchPlan) -> Vec<(usize, Hit)> {
+    pub fn page<I: ModelIndex>(&self, index: &I, plan: &SearchPlan) -> Result<Vec<(usize, Found)>, I::Error> {
         if plan.num == 0 {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let end = plan.from.saturating_add(plan.num);
-        let best = view.search(&SearchPlan { from: 0, num: end.max(WINDOW), ..plan.clone() });
-        let spread = self.order(best.iter().take(WINDOW).map(|hit| view.item(hit.item).unwrap_or_default()));
+        let best = index.search(&SearchPlan { from: 0, num: end.max(WINDOW), ..plan.clone() })?;
+        let spread = self.order(best.iter().take(WINDOW).map(|found| found.item.as_str()));
         let order = spread.into_iter().chain(WINDOW..best.len());
-        order.skip(plan.from).take(plan.num).map(|index| (index + 1, best[index].clone())).collect()
+        Ok(order.skip(plan.from).take(plan.num).map(|index| (index + 1, best[index].clone())).collect())
     }
 
     /// The new order of these items, best first before: their indexes.

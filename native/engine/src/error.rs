@@ -6,7 +6,7 @@ use model::{DictionaryError, ErrorKind};
 use crate::{ConfigError, QueryError};
 
 /// Result of an engine operation.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why training or recommending failed.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +32,9 @@ pub enum Error {
     /// The events do not make a model: the text names what is missing.
     #[error("{0}")]
     Untrainable(String),
+    /// Nothing can be evaluated: the text says which events or which choice are to blame.
+    #[error("{0}")]
+    Unmeasurable(String),
     /// A query names something that the model or configuration lacks.
     #[error("{0}")]
     Unanswerable(String),
@@ -62,6 +65,12 @@ pub enum Error {
     Shrunk(String),
 }
 
+impl From<std::convert::Infallible> for Error {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
 impl Error {
     /// What the caller can do. One table per border maps kinds to HTTP, exit codes, ….
     pub fn kind(&self) -> Kind {
@@ -71,6 +80,7 @@ impl Error {
             | Self::Ids(_)
             | Self::Counting(_)
             | Self::Untrainable(_)
+            | Self::Unmeasurable(_)
             | Self::Unanswerable(_)
             | Self::Line { .. }
             | Self::Shrunk(_) => Kind::Invalid,

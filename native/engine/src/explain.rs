@@ -1,6 +1,6 @@
 //! Why: which history matched which correlator, which rule did what, and what was kept back by which condition.
 
-use model::{Condition, Explanation, SearchPlan, View};
+use model::{Condition, Explanation, ModelIndex, SearchPlan};
 
 use crate::dither::Dithered;
 use crate::history::Past;
@@ -96,12 +96,12 @@ fn origin(request: &Request<'_>, field: &str, value: &str) -> (Vec<&'static str>
 
 impl Explained {
     /// Searches once more without the conditions, to tell what they kept back.
-    pub(crate) fn new(
-        view: View<'_>,
+    pub(crate) fn new<I: ModelIndex>(
+        index: &I,
         request: &Request<'_>,
         plan: &SearchPlan,
         dithered: Option<Dithered>,
-    ) -> Self {
+    ) -> Result<Self, I::Error> {
         let open = SearchPlan {
             must: Vec::new(),
             must_not: Vec::new(),
@@ -110,10 +110,12 @@ impl Explained {
             num: plan.from + plan.num + plan.exclude_items.len().min(1_000) + FILTERED_MAX,
             ..plan.clone()
         };
-        let rejected = view.search(&open).into_iter().filter_map(|hit| {
-            let failed = view.explain(plan, hit.item).rejected_by;
-            (!failed.is_empty())
-                .then(|| (view.item(hit.item).unwrap_or_default().to_owned(), hit.score, failed))
+        let found = index.search(&open)?;
+        let explained =
+            index.explain(plan, &found.iter().map(|found| found.item.as_str()).collect::<Vec<_>>())?;
+        let rejected = found.into_iter().zip(explained).filter_map(|(found, explanation)| {
+            let failed = explanation.rejected_by;
+            (!failed.is_empty()).then_some((found.item, found.score, failed))
         });
         let ids = |(name, past): &(String, Vec<Past>)| {
             (name.clone(), past.iter().map(|event| event.item.clone()).collect())
@@ -121,13 +123,13 @@ impl Explained {
         let must = plan.must.iter().map(|condition| format!("must match {}", describe(condition)));
         let must_not =
             plan.must_not.iter().map(|condition| format!("must not match {}", describe(condition)));
-        Self {
+        Ok(Self {
             history: request.history.recent.iter().map(ids).collect(),
             excluded: plan.exclude_items.clone(),
             conditions: must.chain(must_not).collect(),
             filtered: rejected.take(FILTERED_MAX).collect(),
             dithered,
-        }
+        })
     }
 }
 

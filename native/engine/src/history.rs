@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use events::{EventStore, Scope};
+use events::{EventStore, Scope, VisitDeed};
 
 use crate::{EngineConfig, Error, Query, Result};
 
@@ -104,6 +104,18 @@ pub(crate) fn read(
     store: Option<&dyn EventStore>,
     scope: Scope,
 ) -> Result<History> {
+    let Some(store) = store else { return told(config, query, None) };
+    told(config, query, Some(&|user, visit| store.history(scope, ("user", user), visit)))
+}
+
+/// Tells the deeds of a user, newest first.
+pub(crate) type Tell<'a> = &'a dyn Fn(&str, VisitDeed<'_>) -> events::Result<()>;
+
+/// As [`read`], from whoever can tell what a user did.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn told(config: &EngineConfig, query: &Query, tell: Option<Tell<'_>>) -> Result<History> {
     let queried = queried_indicators(config, query)?;
     let mut collector = Collector::new(config, &queried);
     for event in query.history.iter().flatten() {
@@ -111,22 +123,17 @@ pub(crate) fn read(
         collector.add(indicator, &event.event, &event.item, None);
     }
     let Some(user) = &query.user else { return Ok(collector.history) };
-    let read = store.map(|store| read_stored(&mut collector, user, store, scope));
+    let read = tell.map(|tell| read_stored(&mut collector, user, tell));
     collector.history.degraded = !matches!(read, Some(Ok(())));
     Ok(collector.history)
 }
 
 /// The user's events, newest first, until no older one can count.
-fn read_stored(
-    collector: &mut Collector<'_>,
-    user: &str,
-    store: &dyn EventStore,
-    scope: Scope,
-) -> events::Result<()> {
+fn read_stored(collector: &mut Collector<'_>, user: &str, tell: Tell<'_>) -> events::Result<()> {
     if collector.is_done() {
         return Ok(());
     }
-    store.history(scope, ("user", user), &mut |deed| {
+    tell(user, &mut |deed| {
         let indicator = collector.config.indicator_of(deed.event);
         let Some(indicator) = indicator.filter(|&indicator| collector.is_queried(indicator)) else {
             return ControlFlow::Continue(());

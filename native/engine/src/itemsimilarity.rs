@@ -140,7 +140,7 @@ fn prepare(options: &Options, training: TrainingSet) -> Result<Prepared, Error> 
         cap: options.max_prefs,
     });
     let preparation = Preparation { min_events_per_user: 1, sampling: sampling.collect() };
-    Ok(training.finish(options.threads, &preparation)?)
+    Ok(training.finish(options.threads, &preparation, &|| false)?)
 }
 
 fn names(options: &Options) -> impl Iterator<Item = &str> {

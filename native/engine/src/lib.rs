@@ -3,14 +3,16 @@
 //! Training: [`train`] reads a store once, makes a [`TrainingSet`], counts correlators block by block and hands over
 //! [`model::ModelParts`]. Serving: a [`Recommender`] turns a [`Query`] and the user's history into a
 //! [`model::SearchPlan`] (pure, in `plan`) and executes it on a model and on what
-//! [`LiveItems`] says of items since. No SQL, no HTTP, no clock: the caller gives the time.
+//! [`LiveItems`] says of items since. [`evaluate`] asks how good that was. No SQL, no HTTP, no clock: the caller gives the time.
 
 mod answer;
 mod assemble;
 mod config;
+mod correlating;
 mod counting;
 mod dither;
 mod error;
+pub mod evaluation;
 mod explain;
 mod hash;
 mod history;
@@ -25,6 +27,7 @@ mod query;
 mod ranking;
 mod recommend;
 mod report;
+mod scan;
 mod train;
 mod training;
 mod training_set;
@@ -36,9 +39,11 @@ pub use config::{
     ConfigError, EngineConfig, EventWindow, Indicator, Leniency, Ranking, RankingKind, RecsModel, Warning,
     redacted,
 };
+pub use correlating::Correlating;
 pub use counting::{Block, Counting, Summing};
 pub use dither::{Dither, DitherChange, Dithered};
 pub use error::{Error, Result};
+pub use evaluation::{Evaluation, evaluate};
 pub use explain::{Explained, Reason, Reasons};
 pub use history::History;
 pub use live::LiveItems;

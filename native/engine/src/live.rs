@@ -22,6 +22,8 @@ pub struct LiveItems {
     /// All changes up to here are in `changes`.
     seen: Position,
     changes: Arc<ItemChanges>,
+    /// Items that changed since somebody asked.
+    told: BTreeSet<String>,
 }
 
 /// An item and its properties, if it has any.
@@ -37,12 +39,17 @@ impl LiveItems {
         position: Option<Position>,
     ) -> Self {
         let changes = Arc::new(ItemChanges::none().clone());
-        Self { config, events, scope, seen: position.unwrap_or_default(), changes }
+        Self { config, events, scope, seen: position.unwrap_or_default(), changes, told: BTreeSet::new() }
     }
 
     /// What changed, as far as it was read.
     pub fn changes(&self) -> &Arc<ItemChanges> {
         &self.changes
+    }
+
+    /// Items that have changed since this was asked last, for who tells another index of them.
+    pub fn take_changed(&mut self) -> BTreeSet<String> {
+        std::mem::take(&mut self.told)
     }
 
     /// Reads what is new; gives whether that makes a difference. Little work if nothing happened. Always give the same `model`.
@@ -72,6 +79,7 @@ impl LiveItems {
         if items.is_empty() && complete {
             return Ok(false);
         }
+        self.told.extend(items.iter().map(|(id, _)| id.clone()));
         self.changes = Arc::new(changed(&self.config, model, &known, items));
         Ok(true)
     }

@@ -3,7 +3,6 @@
 //! One process reads all events into one portion. Several read some each, wherever the events are, and send the bytes of
 //! their portions to the one that trains. The model is the same.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use events::properties::PropertyFold;
@@ -16,7 +15,7 @@ use crate::itemsimilarity::read::{Bad, push_lines};
 use crate::ranking::RankingCounter;
 use crate::window::Window;
 use crate::wire::{Reader, Writer};
-use crate::{EngineConfig, Error, Observer, Result, Training, TrainingSet, items};
+use crate::{EngineConfig, Error, Observer, Result, Training, TrainingSet, items, scan};
 
 const WHAT: [u8; 4] = *b"ARBP";
 const FORMAT: u8 = 1;
@@ -79,30 +78,18 @@ impl Portion {
         self.window.learn(event);
     }
 
+    /// Does an event count that is not special? Asked after all were [learned](Self::learn), if they must be.
+    pub(crate) fn holds(&self, event: &EventRef<'_>) -> bool {
+        self.window.holds(event)
+    }
+
     /// Adds all events of a scope of a store.
     ///
     /// # Errors
     /// Whatever the store reports; [`Error::Stopped`] if the observer says so.
     pub fn read(&mut self, store: &dyn EventStore, scope: Scope, observer: &dyn Observer) -> Result<()> {
         self.window.learn_all(store, scope)?;
-        observer.stage("read", store.count(scope)?);
-        let mut failure = None;
-        store.scan(scope, &mut |event| {
-            if let Err(error) = self.push(event) {
-                failure = Some(error);
-                return ControlFlow::Break(());
-            }
-            if self.events.is_multiple_of(65_536) {
-                observer.progress(self.events);
-                if observer.is_stopped() {
-                    failure = Some(Error::Stopped);
-                    return ControlFlow::Break(());
-                }
-            }
-            ControlFlow::Continue(())
-        })?;
-        observer.progress(self.events);
-        failure.map_or(Ok(()), Err)
+        scan::all(store, scope, "read", observer, &mut |event| self.push(event))
     }
 
     /// Adds an event.
@@ -212,15 +199,22 @@ impl Portion {
     /// which keeps its correlators.
     ///
     /// # Errors
-    /// [`Error::Untrainable`] if there is no model whose correlators could be kept, or they are of other indicators.
-    pub fn prepare(self, current: Option<&Model>, threads: usize) -> Result<Training> {
+    /// [`Error::Untrainable`] if there is no model whose correlators could be kept, or they are of other indicators;
+    /// [`Error::Stopped`] if the observer says so.
+    pub fn prepare(
+        self,
+        current: Option<&Model>,
+        threads: usize,
+        observer: &dyn Observer,
+    ) -> Result<Training> {
         let Self { config, training, properties, rankings, events, .. } = self;
         let properties = properties.finish();
         if config.recs_model == RecsModel::Backfill {
             let correlated = Correlated::of_current(&config, current)?;
             return Ok(Training::again(config, correlated, properties, rankings, events));
         }
-        let prepared = training.finish(threads, &Training::preparation(&config))?;
+        let prepared =
+            training.finish(threads, &Training::preparation(&config), &|| observer.is_stopped())?;
         Ok(Training::new(config, prepared, properties, rankings, events))
     }
 

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use events::json::{self, Object};
 use events::{EventStore, Json, Scope};
-use model::{Explanation, Hit, Model, SearchPlan, View};
+use model::{Described, Found, ModelIndex, SearchPlan, View};
 
 use crate::dither::Dithering;
 use crate::explain::{Explained, Reasons};
 use crate::history::{self, History};
 use crate::plan::Request;
-use crate::{EngineConfig, Query, Result};
+use crate::{EngineConfig, Error, Query, Result};
 
 /// Answers the queries of one engine. Cheap to share between threads; holds no model, so that the caller decides
 /// which generation answers.
@@ -99,73 +99,107 @@ impl Recommender {
         history: &History,
         now_ms: i64,
     ) -> Result<Recommendations> {
-        let view = model.into();
-        let num = query.num_or(self.config.num)?;
-        let item = query.item.as_deref().map(|item| correlators_of(view.model(), item)).unwrap_or_default();
-        let request = Request { config: &self.config, query, history, item: &item, num, now_ms };
-        let plan = request.plan();
-        let dithering = Dithering::of(&request);
-        let answer = Answer { view, request: &request, plan: &plan };
-        let items = match &dithering {
-            None => view.search(&plan).iter().map(|hit| answer.recommendation(hit, None)).collect(),
-            Some(dithering) => {
-                let page = dithering.page(view, &plan);
-                page.iter().map(|(rank, hit)| answer.recommendation(hit, Some(*rank))).collect()
-            }
-        };
-        let dithered = dithering.as_ref().map(Dithering::told);
-        let explanation = query.explain.then(|| Explained::new(view, &request, &plan, dithered));
-        Ok(Recommendations { items, degraded: history.degraded, explanation })
+        recommend(&self.config, &model.into(), query, history, now_ms)
+    }
+
+    /// As [`recommend_with`](Self::recommend_with), in any index: that of a search server, for instance.
+    ///
+    /// # Errors
+    /// As there, and those of the index.
+    pub fn recommend_in<I: ModelIndex>(
+        &self,
+        index: &I,
+        query: &Query,
+        history: &History,
+        now_ms: i64,
+    ) -> Result<Recommendations>
+    where
+        Error: From<I::Error>,
+    {
+        recommend(&self.config, index, query, history, now_ms)
     }
 }
 
-/// Per indicator: ids of the item's correlators, strongest first. Empty if the model does not know the item.
-fn correlators_of(model: &Model, item: &str) -> Vec<(String, Vec<String>)> {
-    let Some(row) = model.find(item) else { return Vec::new() };
-    let of = |name: &str| {
-        (name.to_owned(), model.correlators(name, row).map(|(thing, _)| thing.to_owned()).collect())
+/// As [`Recommender::recommend_with`], by any configuration and in any index.
+///
+/// # Errors
+/// `from` + the number of results is too large; those of the index.
+pub(crate) fn recommend<I: ModelIndex>(
+    config: &EngineConfig,
+    index: &I,
+    query: &Query,
+    history: &History,
+    now_ms: i64,
+) -> Result<Recommendations>
+where
+    Error: From<I::Error>,
+{
+    let num = query.num_or(config.num)?;
+    let item = query.item.as_deref().map(|item| correlators_of(index, item)).transpose()?.unwrap_or_default();
+    let request = Request { config, query, history, item: &item, num, now_ms };
+    let plan = request.plan();
+    let dithering = Dithering::of(&request);
+    let found: Vec<(Option<usize>, Found)> = match &dithering {
+        None => index.search(&plan)?.into_iter().map(|found| (None, found)).collect(),
+        Some(dithering) => {
+            let page = dithering.page(index, &plan)?;
+            page.into_iter().map(|(rank, found)| (Some(rank), found)).collect()
+        }
     };
-    model.indicators().map(of).collect()
+    let items = Answer { index, request: &request, plan: &plan }.recommendations(found)?;
+    let dithered = dithering.as_ref().map(Dithering::told);
+    let explanation = query.explain.then(|| Explained::new(index, &request, &plan, dithered)).transpose()?;
+    Ok(Recommendations { items, degraded: history.degraded, explanation })
 }
 
-/// What each hit of one answer needs.
-struct Answer<'a> {
-    view: View<'a>,
+/// Per indicator: ids of the item's correlators, strongest first. Empty if the model does not know the item.
+fn correlators_of<I: ModelIndex>(index: &I, item: &str) -> Result<Vec<(String, Vec<String>)>, I::Error> {
+    let ids = |things: Vec<(String, f64)>| things.into_iter().map(|(thing, _)| thing).collect();
+    Ok(index.correlators(item)?.into_iter().map(|(name, things)| (name, ids(things))).collect())
+}
+
+/// What the hits of one answer need.
+struct Answer<'a, I> {
+    index: &'a I,
     request: &'a Request<'a>,
     plan: &'a SearchPlan,
 }
 
-impl Answer<'_> {
-    /// `rank`: its place before results were dithered.
-    fn recommendation(&self, hit: &Hit, rank: Option<usize>) -> Recommendation {
-        let ranks = || self.view.ranks(hit.item).map(|(name, rank)| (name.to_owned(), rank)).collect();
-        Recommendation {
-            item: self.view.item(hit.item).unwrap_or_default().to_owned(),
-            score: hit.score,
-            ranks: self.request.query.with_ranks.then(ranks),
-            properties: self.properties(hit.item),
-            reasons: self.request.query.explain.then(|| self.reasons(hit.item, rank)),
-        }
+impl<I: ModelIndex> Answer<'_, I> {
+    /// With each hit its place before results were dithered, if they were. The index is asked for no more than was asked for.
+    fn recommendations(&self, found: Vec<(Option<usize>, Found)>) -> Result<Vec<Recommendation>, I::Error> {
+        let query = self.request.query;
+        let wanted = query.result_props.as_ref().unwrap_or(&self.request.config.result_props);
+        let ids: Vec<&str> = found.iter().map(|(_, found)| found.item.as_str()).collect();
+        let described = query.with_ranks || !wanted.is_empty();
+        let described = if described { self.index.describe(&ids)? } else { Vec::new() };
+        let explained = if query.explain { self.index.explain(self.plan, &ids)? } else { Vec::new() };
+        let (mut described, mut explained) = (described.into_iter(), explained.into_iter());
+        let recommendation = |(rank, found): (Option<usize>, Found)| {
+            let described = described.next();
+            Recommendation {
+                item: found.item,
+                score: found.score,
+                properties: described
+                    .as_ref()
+                    .filter(|_| !wanted.is_empty())
+                    .map(|it| properties(it, wanted)),
+                ranks: described.filter(|_| query.with_ranks).map(|described| described.ranks),
+                reasons: explained.next().map(|explanation| Reasons::new(self.request, explanation, rank)),
+            }
+        };
+        Ok(found.into_iter().map(recommendation).collect())
     }
+}
 
-    fn reasons(&self, item: u32, rank: Option<usize>) -> Reasons {
-        let explanation: Explanation = self.view.explain(self.plan, item);
-        Reasons::new(self.request, explanation, rank)
+/// The wanted properties of an item, in the order of the document.
+fn properties(described: &Described<'_>, wanted: &[String]) -> Object {
+    let all = wanted.iter().any(|name| name == "*");
+    let mut found = Object::new();
+    let document = described.document.as_ref().and_then(|text| json::parse(text.as_bytes()).ok());
+    if let Some(Json::Object(properties)) = document {
+        let wanted = properties.into_iter().filter(|(name, _)| all || wanted.contains(name));
+        wanted.for_each(|(name, value)| found.push(name, value));
     }
-
-    /// The wanted properties of an item, in the order of the document; `None` if none were asked for.
-    fn properties(&self, item: u32) -> Option<Object> {
-        let wanted = self.request.query.result_props.as_ref().unwrap_or(&self.request.config.result_props);
-        if wanted.is_empty() {
-            return None;
-        }
-        let all = wanted.iter().any(|name| name == "*");
-        let mut found = Object::new();
-        let document = self.view.document(item).and_then(|text| json::parse(text.as_bytes()).ok());
-        if let Some(Json::Object(properties)) = document {
-            let wanted = properties.into_iter().filter(|(name, _)| all || wanted.contains(name));
-            wanted.for_each(|(name, value)| found.push(name, value));
-        }
-        Some(found)
-    }
+    found
 }

@@ -3,6 +3,8 @@
 use events::Json;
 use events::json::Object;
 
+use crate::{Error, Result};
+
 /// What training saw and made.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TrainReport {
@@ -42,6 +44,32 @@ pub struct IndicatorReport {
 }
 
 impl TrainReport {
+    /// Refuses a model that is empty or has fewer than `ratio` times the correlators that the `current` one has: more likely
+    /// lost events or a misspelt name than the truth.
+    ///
+    /// # Errors
+    /// [`Error::Shrunk`], with both numbers.
+    pub fn check_size(&self, current: Option<u64>, ratio: f64) -> Result<()> {
+        let correlators: usize = self.indicators.iter().map(|indicator| indicator.correlators).sum();
+        let before = current.unwrap_or(0);
+        let refuse = |reason| Err(Error::Shrunk(format!("{reason}; not published (--force publishes it)")));
+        #[expect(clippy::cast_precision_loss, reason = "a ratio of counts needs no 53 bits")]
+        let share = correlators as f64 / before.max(1) as f64;
+        if correlators == 0 {
+            return refuse(format!(
+                "the model has no correlators: none of {} users links two things more than chance does",
+                self.users
+            ));
+        }
+        if share < ratio && before > 0 {
+            return refuse(format!(
+                "the model has {correlators} correlators, the one in use {before}: less than the share of {ratio} \
+                 that minModelRatio asks for"
+            ));
+        }
+        Ok(())
+    }
+
     /// All of it.
     pub fn to_json(&self) -> Object {
         let rankings: Object =

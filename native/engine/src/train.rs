@@ -5,7 +5,7 @@ use std::sync::Arc;
 use events::{EventStore, Scope};
 use model::{Model, ModelParts};
 
-use crate::{EngineConfig, Error, Portion, Result, TrainReport};
+use crate::{EngineConfig, Portion, Result, TrainReport};
 
 /// Choices that do not change the model.
 #[derive(Debug, Clone, Copy)]
@@ -39,34 +39,6 @@ pub struct Trained {
     pub report: TrainReport,
 }
 
-impl Trained {
-    /// Refuses a model that is empty or has fewer than `ratio` times the correlators that the `current` one has: more likely
-    /// lost events or a misspelt name than the truth.
-    ///
-    /// # Errors
-    /// [`Error::Shrunk`], with both numbers.
-    pub fn check_size(&self, current: Option<u64>, ratio: f64) -> Result<()> {
-        let correlators: usize = self.report.indicators.iter().map(|indicator| indicator.correlators).sum();
-        let before = current.unwrap_or(0);
-        let refuse = |reason| Err(Error::Shrunk(format!("{reason}; not published (--force publishes it)")));
-        #[expect(clippy::cast_precision_loss, reason = "a ratio of counts needs no 53 bits")]
-        let share = correlators as f64 / before.max(1) as f64;
-        if correlators == 0 {
-            return refuse(format!(
-                "the model has no correlators: none of {} users links two things more than chance does",
-                self.report.users
-            ));
-        }
-        if share < ratio && before > 0 {
-            return refuse(format!(
-                "the model has {correlators} correlators, the one in use {before}: less than the share of {ratio} \
-                 that minModelRatio asks for"
-            ));
-        }
-        Ok(())
-    }
-}
-
 /// Trains `config` on the events of `scope`.
 ///
 /// `current` is the model in use, needed by `recsModel: "backfill"` only, which keeps its correlators.
@@ -83,7 +55,7 @@ pub fn train(
 ) -> Result<Trained> {
     let mut portion = Portion::new(Arc::new(config.clone()), options.now_ms);
     portion.read(store, scope, observer)?;
-    let mut training = portion.prepare(current, options.threads)?;
+    let mut training = portion.prepare(current, options.threads, observer)?;
     observer.preflight(training.report());
     training.check()?;
     training.correlate(options.threads, observer)?;

@@ -3,19 +3,18 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use cco::{Correlators, Params, Sampling};
+use cco::{Params, Sampling};
 use events::properties::EntityProperties;
 
 use crate::assemble::{Correlated, assemble};
-use crate::counting::{Block, Counting};
 use crate::ranking::RankingCounter;
 use crate::{
-    EngineConfig, Error, Indicator, IndicatorReport, Observer, Preparation, Prepared, Result, TrainReport,
-    Trained,
+    Correlating, EngineConfig, Error, Indicator, IndicatorReport, Observer, Preparation, Prepared, Result,
+    TrainReport, Trained,
 };
 
 /// Everything of a train but the correlators, and those as far as they have been counted: here by
-/// [`correlate`](Self::correlate), or elsewhere, from [`counting`](Self::counting) to [`add`](Self::add).
+/// [`correlate`](Self::correlate), or as [`correlating`](Self::correlating) allows.
 pub struct Training {
     config: Arc<EngineConfig>,
     correlators: Stage,
@@ -25,8 +24,7 @@ pub struct Training {
 }
 
 enum Stage {
-    /// Per indicator what has been counted, from the first item on.
-    Counting(Prepared, Vec<Correlators>),
+    Counting(Correlating),
     /// Nothing is to be counted.
     Kept(Correlated),
 }
@@ -41,8 +39,8 @@ impl Training {
     ) -> Self {
         let mut report = TrainReport { events, ..TrainReport::default() };
         describe(&config, &prepared, &mut report);
-        let none = vec![Correlators::new(); config.indicators.len()];
-        Self { config, correlators: Stage::Counting(prepared, none), properties, rankings, report }
+        let correlating = Correlating::new(prepared, config.indicators.iter().map(params).collect());
+        Self { config, correlators: Stage::Counting(correlating), properties, rankings, report }
     }
 
     /// With the correlators of a model.
@@ -78,61 +76,17 @@ impl Training {
     /// [`Error::Untrainable`] says which name is missing.
     pub fn check(&self) -> Result<()> {
         match &self.correlators {
-            Stage::Counting(..) => require_primary(&self.config, &self.report),
+            Stage::Counting(_) => require_primary(&self.config, &self.report),
             Stage::Kept(_) => Ok(()),
         }
     }
 
-    /// Items that correlators are counted for; 0 if those of the model in use are kept.
-    pub fn items(&self) -> u32 {
-        match &self.correlators {
-            Stage::Counting(prepared, _) => prepared.things(0).len(),
-            Stage::Kept(_) => 0,
+    /// What is to be counted; `None` if the correlators of the model in use are kept.
+    pub fn correlating(&mut self) -> Option<&mut Correlating> {
+        match &mut self.correlators {
+            Stage::Counting(correlating) => Some(correlating),
+            Stage::Kept(_) => None,
         }
-    }
-
-    /// Steps that counting takes: for each user the pairs of what he did under the primary and what under any indicator.
-    pub fn increments(&self) -> u64 {
-        let Stage::Counting(prepared, _) = &self.correlators else { return 0 };
-        let matrices = prepared.matrices();
-        let lengths = |user: u32| matrices.iter().map(move |matrix| matrix.row(user).len() as u64);
-        (0..prepared.users()).map(|user| lengths(user).sum::<u64>() * lengths(user).next().unwrap_or(0)).sum()
-    }
-
-    /// Most things that an indicator has.
-    pub fn things(&self) -> u32 {
-        let Stage::Counting(prepared, _) = &self.correlators else { return 0 };
-        prepared.matrices().iter().map(|matrix| matrix.things()).max().unwrap_or(0)
-    }
-
-    /// Bytes of a [`Counting`], for processes that count: of all users, or of one of several parts with about equally many of
-    /// them, for [`Summing`](crate::Summing). `None` if there is nothing to count or there is no such part.
-    pub fn counting(&self, part: u32, parts: u32) -> Option<Vec<u8>> {
-        let Stage::Counting(prepared, _) = &self.correlators else { return None };
-        let bound = |part: u32| u64::from(prepared.users()) * u64::from(part) / u64::from(parts.max(1));
-        let bound = |part: u32| u32::try_from(bound(part)).unwrap_or(u32::MAX);
-        let matrices = prepared.matrices().into_iter().zip(self.config.indicators.iter().map(params));
-        (part < parts).then(|| Counting::bytes_of(matrices, bound(part)..bound(part + 1)))
-    }
-
-    /// Takes the bytes of a [`Block`]. Blocks of an indicator come in the order of items, without gaps.
-    ///
-    /// # Errors
-    /// [`Error::Damaged`]: the bytes are, or the block is not the next one.
-    pub fn add(&mut self, block: &[u8]) -> Result<()> {
-        let Stage::Counting(prepared, counted) = &mut self.correlators else {
-            return Err(Error::Damaged("a block where none is to be counted"));
-        };
-        let indicators = self.config.indicators.len();
-        let things: Vec<u32> = (0..indicators).map(|indicator| prepared.things(indicator).len()).collect();
-        let block = Block::from_bytes(block, &things)?;
-        let counted = &mut counted[block.indicator];
-        let rows = counted.rows() + block.correlators.rows();
-        if block.first as usize != counted.rows() || rows > prepared.things(0).len() as usize {
-            return Err(Error::Damaged("a block is not the one that comes next"));
-        }
-        counted.append(&block.correlators);
-        Ok(())
     }
 
     /// Counts everything here.
@@ -140,15 +94,15 @@ impl Training {
     /// # Errors
     /// [`Error::Stopped`] if the observer says so.
     pub fn correlate(&mut self, threads: usize, observer: &dyn Observer) -> Result<()> {
-        let Stage::Counting(prepared, counted) = &mut self.correlators else { return Ok(()) };
-        let rows = u64::from(prepared.things(0).len());
+        let Stage::Counting(correlating) = &mut self.correlators else { return Ok(()) };
+        let rows = u64::from(correlating.items());
         for (index, indicator) in self.config.indicators.iter().enumerate() {
             observer.stage(&format!("correlate {}", indicator.name), rows);
             let progress = |done, _| {
                 observer.progress(done);
                 if observer.is_stopped() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             };
-            counted[index] = prepared.correlators(index, params(indicator), threads, &progress)?;
+            correlating.count(index, threads, &progress)?;
         }
         Ok(())
     }
@@ -161,7 +115,7 @@ impl Training {
         let Self { config, correlators, properties, rankings, mut report } = self;
         let correlated = match correlators {
             Stage::Kept(correlated) => correlated,
-            Stage::Counting(prepared, counted) => correlated(prepared, counted)?,
+            Stage::Counting(correlating) => correlated(correlating)?,
         };
         for (indicator, (_, correlators)) in report.indicators.iter_mut().zip(&correlated.indicators) {
             indicator.correlators = correlators.len();
@@ -172,11 +126,8 @@ impl Training {
     }
 }
 
-fn correlated(prepared: Prepared, counted: Vec<Correlators>) -> Result<Correlated> {
-    let items = prepared.things(0).len() as usize;
-    if counted.iter().any(|counted| counted.rows() != items) {
-        return Err(Error::Damaged("blocks are missing"));
-    }
+fn correlated(correlating: Correlating) -> Result<Correlated> {
+    let (prepared, counted) = correlating.finish()?;
     let users = prepared.users();
     let things = prepared.into_things();
     let items = things.first().cloned().unwrap_or_default();

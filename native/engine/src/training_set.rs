@@ -168,20 +168,47 @@ impl TrainingSet {
         Ok(())
     }
 
+    /// Distinct things of an indicator.
+    ///
+    /// # Panics
+    /// If there is no such indicator.
+    pub fn things(&self, indicator: usize) -> u32 {
+        self.indicators[indicator].things.len()
+    }
+
+    /// Pairs that were pushed.
+    pub fn pairs(&self) -> usize {
+        self.indicators.iter().flat_map(|pushed| &pushed.pairs).map(Vec::len).sum()
+    }
+
+    /// Memory that it takes, about.
+    pub fn memory_bytes(&self) -> usize {
+        let things: usize = self.indicators.iter().map(|pushed| pushed.things.memory_bytes()).sum();
+        self.users.memory_bytes() + things + self.pairs() * size_of::<(u32, u32)>()
+    }
+
     /// Matrices of the users that have enough primary events. Equal for any number of threads, order of pushing and merging.
+    /// `stopped` is asked now and then whether the work should end.
     ///
     /// # Errors
-    /// More cells than fit.
-    pub fn finish(self, threads: usize, preparation: &Preparation) -> Result<Prepared> {
+    /// More cells than fit; [`Error::Stopped`].
+    pub fn finish(
+        self,
+        threads: usize,
+        preparation: &Preparation,
+        stopped: &dyn Fn() -> bool,
+    ) -> Result<Prepared> {
+        let go_on = &|| if stopped() { Err(Error::Stopped) } else { Ok(()) };
         let mut primary_events = vec![0_u32; self.users.len() as usize];
         for &(user, _) in self.indicators.first().into_iter().flat_map(Pushed::pairs) {
             primary_events[user as usize] = primary_events[user as usize].saturating_add(1);
         }
         let least = preparation.min_events_per_user.max(1);
+        go_on()?;
         let (users, rows) = self.users.finish_kept(|user| primary_events[user as usize] >= least);
         let user_keys: Vec<u64> = (0..users.len()).map(|user| users.key(user)).collect();
         let indicators = std::iter::zip(self.indicators, &preparation.sampling)
-            .map(|(pushed, sampling)| pushed.prepare(&rows, &user_keys, sampling, threads))
+            .map(|(pushed, sampling)| pushed.prepare(&rows, &user_keys, sampling, threads, go_on))
             .collect::<Result<_>>()?;
         Ok(Prepared { users: users.len(), indicators })
     }
@@ -214,7 +241,9 @@ impl Pushed {
         user_keys: &[u64],
         sampling: &Sampling,
         threads: usize,
+        go_on: &dyn Fn() -> Result<()>,
     ) -> Result<Indicator> {
+        go_on()?;
         let events = self.pairs.iter().map(Vec::len).sum::<usize>() as u64;
         let mut seen = vec![false; self.things.len() as usize];
         for (user, thing) in self.pairs() {
@@ -236,9 +265,11 @@ impl Pushed {
                 }
             }
         });
+        go_on()?;
         let users = u32::try_from(user_keys.len()).unwrap_or(u32::MAX);
         let all = self.matrix(users, things.len(), threads)?;
         drop(self);
+        go_on()?;
         let mut statistics = Statistics {
             events,
             cells: all.len() as u64,
@@ -369,7 +400,7 @@ mod tests {
     #[test]
     fn users_need_enough_primary_events_repeats_counted() {
         let pushes = [(0, 1, 7), (0, 1, 7), (0, 2, 8), (1, 1, 9), (1, 2, 5), (1, 3, 6), (1, 1, 9)];
-        let prepared = set(&pushes).finish(1, &preparation(2)).unwrap();
+        let prepared = set(&pushes).finish(1, &preparation(2), &|| false).unwrap();
         assert_eq!(prepared.users(), 1);
         assert_eq!(prepared.things(0).iter().collect::<Vec<_>>(), ["7"]);
         assert_eq!(prepared.things(1).iter().collect::<Vec<_>>(), ["9"], "only what kept users did");
@@ -379,8 +410,22 @@ mod tests {
     }
 
     #[test]
+    fn ends_at_any_step_when_told() {
+        let asked = std::cell::Cell::new(0);
+        let finish = |until: u32| {
+            asked.set(0);
+            let stopped = || asked.replace(asked.get() + 1) == until;
+            set(&[(0, 1, 7), (1, 1, 9)]).finish(1, &preparation(1), &stopped)
+        };
+        assert!(finish(u32::MAX).is_ok());
+        let steps = asked.get();
+        assert!(steps >= 7, "once for the users and three times an indicator, found {steps}");
+        assert!((0..steps).all(|step| matches!(finish(step), Err(Error::Stopped))));
+    }
+
+    #[test]
     fn nothing_makes_nothing() {
-        let prepared = TrainingSet::new(2).finish(3, &preparation(1)).unwrap();
+        let prepared = TrainingSet::new(2).finish(3, &preparation(1), &|| false).unwrap();
         assert_eq!((prepared.users(), prepared.things(1).len()), (0, 0));
         assert_eq!(
             prepared.correlators(1, Params::default(), 2, &|_, _| ControlFlow::Continue(())).unwrap().rows(),
@@ -397,11 +442,11 @@ mod tests {
             least in 0_u32..4,
             threads in 1_usize..5,
         ) {
-            let expected = contents(&set(&pushes).finish(1, &preparation(least)).unwrap());
+            let expected = contents(&set(&pushes).finish(1, &preparation(least), &|| false).unwrap());
             let (left, right) = shuffled.split_at(if shuffled.is_empty() { 0 } else { cut.index(shuffled.len()) });
             let mut merged = set(left);
             merged.merge(set(right)).unwrap();
-            prop_assert_eq!(&contents(&merged.finish(threads, &preparation(least)).unwrap()), &expected);
+            prop_assert_eq!(&contents(&merged.finish(threads, &preparation(least), &|| false).unwrap()), &expected);
             let mut carried = TrainingSet::new(2);
             for part in [right, left] {
                 let mut writer = Writer::new(*b"test", 1);
@@ -411,7 +456,7 @@ mod tests {
                 carried.read_from(&mut reader).unwrap();
                 reader.finish().unwrap();
             }
-            prop_assert_eq!(contents(&carried.finish(threads, &preparation(least)).unwrap()), expected);
+            prop_assert_eq!(contents(&carried.finish(threads, &preparation(least), &|| false).unwrap()), expected);
         }
     }
 }

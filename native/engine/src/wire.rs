@@ -67,9 +67,12 @@ impl Writer {
         }
     }
 
-    /// Of some users.
+    /// Of some users. A bit for each thing says whether one of them did it: so nothing is told of that is not here.
     pub fn interactions(&mut self, interactions: &Interactions, users: Range<u32>) {
+        let mut done = Bits(vec![0; interactions.things().div_ceil(8) as usize]);
+        users.clone().flat_map(|user| interactions.row(user)).for_each(|&thing| done.set(thing));
         self.number(u64::from(interactions.things()));
+        self.bytes.extend_from_slice(&done.0);
         self.number(users.len() as u64);
         for user in users {
             self.row(interactions.row(user));
@@ -86,6 +89,21 @@ impl Writer {
                 self.fixed(llr.to_bits());
             }
         }
+    }
+}
+
+/// One bit a number, in bytes from the lowest on.
+struct Bits<B>(B);
+
+impl Bits<Vec<u8>> {
+    fn set(&mut self, number: u32) {
+        self.0[number as usize / 8] |= 1 << (number % 8);
+    }
+}
+
+impl Bits<&[u8]> {
+    fn has(&self, number: u32) -> bool {
+        self.0.get(number as usize / 8).is_some_and(|byte| byte >> (number % 8) & 1 == 1)
     }
 }
 
@@ -183,6 +201,7 @@ impl<'a> Reader<'a> {
 
     pub fn interactions(&mut self) -> Result<Interactions> {
         let things = self.small()?;
+        let done = Bits(self.take(things.div_ceil(8) as usize)?);
         let users = self.count()?;
         let mut offsets = Vec::with_capacity(users + 1);
         offsets.push(0);
@@ -190,7 +209,11 @@ impl<'a> Reader<'a> {
         for _ in 0..users {
             self.row(|thing| {
                 columns.push(thing);
-                Ok(())
+                if done.has(thing) {
+                    Ok(())
+                } else {
+                    Err(Error::Damaged("a row names a thing that nobody did"))
+                }
             })?;
             offsets.push(columns.len());
         }
@@ -299,6 +322,24 @@ mod tests {
             prop_assert_eq!(read, Some(expected));
             ordered.push(odd.clone());
             prop_assert_eq!(written(&ordered).0.is_some(), right(&odd));
+        }
+
+        #[test]
+        fn interactions_are_read_and_take_no_more_than_they_bring(
+            pairs in prop::collection::vec((0_u32..20, 0_u32..70), 0..60),
+            users in 0_u32..20,
+            claimed in prop::sample::select(vec![71_u32, 80, 4000, 1 << 31, u32::MAX]),
+        ) {
+            let all = Interactions::from_pairs(20, 70, pairs.into_iter()).unwrap();
+            let mut writer = Writer::default();
+            writer.interactions(&all, 0..users);
+            prop_assert_eq!(Reader { rest: &writer.bytes }.interactions().unwrap(), all.of_users(0..users));
+            // The same content under another number of things.
+            let mut forged = Writer::default();
+            forged.number(u64::from(claimed));
+            forged.bytes.extend_from_slice(&writer.bytes[1..]);
+            let read = Reader { rest: &forged.bytes }.interactions();
+            prop_assert!(read.is_err() || u64::from(claimed) <= 8 * forged.bytes.len() as u64, "{:?}", read);
         }
 
         #[test]

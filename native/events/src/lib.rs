@@ -20,8 +20,8 @@ pub use event::{Entity, Event, EventRef, EventTexts};
 pub use json::Json;
 pub use memory::MemoryStore;
 pub use registry::{
-    AccessKey, App, Channel, DeclaredEvents, EngineInstance, InstanceStatus, NewApp, OnUnknown, Registry,
-    Rights,
+    AccessKey, App, Channel, DeclaredEvents, EngineInstance, InstanceStatus, NewApp, NewChannel, OnUnknown,
+    Registry, Rights,
 };
 pub use store::{
     Changes, Deed, EventFilter, EventStore, EventVersion, Position, Scope, Visit, VisitDeed, VisitEntity,

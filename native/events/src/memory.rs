@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use crate::{
     AccessKey, App, Changes, Channel, DeclaredEvents, EngineInstance, Entity, Error, Event, EventFilter,
-    EventStore, EventTexts, EventVersion, Kind, NewApp, Position, Registry, Result, Scope, Visit,
+    EventStore, EventTexts, EventVersion, Kind, NewApp, NewChannel, Position, Registry, Result, Scope, Visit,
     VisitEntity,
 };
 
@@ -288,15 +288,15 @@ impl Registry for MemoryStore {
         Ok(true)
     }
 
-    fn create_channel(&self, app: u32, name: &str) -> Result<Channel> {
+    fn create_channel(&self, new: &NewChannel) -> Result<Channel> {
         let mut state = self.state();
-        Channel::check_name(name)?;
-        if state.channels.values().any(|channel| channel.app == app && channel.name == name) {
-            return Err(invalid(format!("Channel {name} already exists.")));
-        }
-        let id = state.last_channel.checked_add(1).ok_or_else(|| invalid("no channel id is left"))?;
-        state.last_channel = id;
-        let channel = Channel { id, name: name.to_owned(), app };
+        new.check(state.channels.values())?;
+        let id = match new.id {
+            Some(id) => id,
+            None => state.last_channel.checked_add(1).ok_or_else(|| invalid("no channel id is left"))?,
+        };
+        state.last_channel = state.last_channel.max(id);
+        let channel = Channel { id, name: new.name.clone(), app: new.app };
         state.channels.insert(id, channel.clone());
         Ok(channel)
     }

@@ -82,6 +82,17 @@ pub struct NewApp {
     pub description: Option<String>,
 }
 
+/// What [`Registry::create_channel`] needs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NewChannel {
+    /// Its app.
+    pub app: u32,
+    /// `^[a-zA-Z0-9-]{1,16}$`, unique in its app.
+    pub name: String,
+    /// `None` = the next free id of all apps. An explicit id also advances the sequence.
+    pub id: Option<u32>,
+}
+
 /// Grants access to one app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessKey {
@@ -172,15 +183,39 @@ impl NewApp {
 impl Channel {
     /// Longest name, in bytes.
     pub const MAX_NAME_BYTES: usize = 16;
+}
 
-    /// `Kind::Invalid` unless `name` is `^[a-zA-Z0-9-]{1,16}$`. For stores.
-    pub fn check_name(name: &str) -> Result<()> {
+impl NewChannel {
+    /// One that gets the next id.
+    pub fn named(app: u32, name: impl Into<String>) -> Self {
+        Self { app, name: name.into(), id: None }
+    }
+
+    /// `Kind::Invalid` if the channel cannot join `channels`, which are those of all apps: name malformed, or taken in the app;
+    /// id 0 or taken. For stores.
+    pub fn check<'a>(&self, channels: impl IntoIterator<Item = &'a Channel>) -> Result<()> {
+        let invalid = |text: String| Err(Error::new(Kind::Invalid, text));
+        let Self { app, name, id } = self;
         let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-        if (1..=Self::MAX_NAME_BYTES).contains(&name.len()) && name.bytes().all(is_allowed) {
-            return Ok(());
+        if !(1..=Channel::MAX_NAME_BYTES).contains(&name.len()) || !name.bytes().all(is_allowed) {
+            let rule = "Only alphanumeric and - characters are allowed and max length is 16.";
+            return invalid(format!("The channel name {name} is invalid. {rule}"));
         }
-        let rule = "Only alphanumeric and - characters are allowed and max length is 16.";
-        Err(Error::new(Kind::Invalid, format!("The channel name {name} is invalid. {rule}")))
+        if *id == Some(0) {
+            return invalid("The id of a channel must be positive.".to_owned());
+        }
+        for channel in channels {
+            if channel.app == *app && channel.name == *name {
+                return invalid(format!("Channel {name} already exists. Unable to create new channel."));
+            }
+            if Some(channel.id) == *id {
+                let Channel { id, name, app } = channel;
+                return invalid(format!(
+                    "Channel ID {id} already exists and maps to the channel '{name}' of app ID {app}."
+                ));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -218,7 +253,7 @@ pub struct EngineInstance {
     pub generation: Option<u64>,
     /// The engine.json it ran with, secrets redacted.
     pub config: String,
-    /// Report of the run as JSON text; `{}` until it ends.
+    /// Report of the run as JSON text; how far it is until it ends.
     pub report: String,
 }
 
@@ -247,8 +282,8 @@ pub trait Registry: Send + Sync {
     /// no `old`; `Kind::Invalid` if `new` exists.
     fn rotate_access_key(&self, old: &str, new: &AccessKey, old_expires_ms: i64) -> Result<bool>;
 
-    /// Adds a channel. `Kind::Invalid` if the name is taken in this app or malformed.
-    fn create_channel(&self, app: u32, name: &str) -> Result<Channel>;
+    /// Adds a channel. `Kind::Invalid` if the name is taken in this app or malformed, or the explicit id is taken.
+    fn create_channel(&self, channel: &NewChannel) -> Result<Channel>;
     /// Channels of an app.
     fn channels(&self, app: u32) -> Result<Vec<Channel>>;
     /// `false` if there was none.

@@ -164,6 +164,37 @@ impl Model {
         self.layout.fields.get(self.layout.indicators..).unwrap_or_default()
     }
 
+    /// Names of the properties that items have values of, sorted.
+    pub fn properties(&self) -> impl Iterator<Item = &str> {
+        self.property_fields().iter().map(|field| field.name.as_str())
+    }
+
+    /// Every (item row, text) of a property, by text. None for an unknown property.
+    pub fn keywords(&self, property: &str) -> impl Iterator<Item = (u32, &str)> {
+        self.property(property).into_iter().flat_map(move |field| {
+            let (values, postings) = (field.values(self.as_bytes()), field.postings(self.as_bytes()));
+            (0..)
+                .zip(values.iter())
+                .flat_map(move |(value, text)| postings.of(value).iter().map(move |row| (row, text)))
+        })
+    }
+
+    /// Every (item row, number) of a property, by row. None for an unknown property.
+    pub fn numbers(&self, property: &str) -> impl Iterator<Item = (u32, f64)> {
+        self.property(property).into_iter().flat_map(|field| field.numbers(self.as_bytes()).iter())
+    }
+
+    /// Every (item row, date in ms since 1970) of a property, by row. None for an unknown property.
+    pub fn dates(&self, property: &str) -> impl Iterator<Item = (u32, i64)> {
+        self.property(property).into_iter().flat_map(|field| field.dates(self.as_bytes()).iter())
+    }
+
+    fn property(&self, name: &str) -> Option<&FieldAt> {
+        let properties = self.property_fields();
+        let at = properties.binary_search_by(|field| field.name.as_str().cmp(name)).ok()?;
+        properties.get(at)
+    }
+
     /// Per property: items that have a value.
     pub(crate) fn described(&self) -> &[Bits] {
         let rows = |field: &FieldAt| field.postings(self.as_bytes()).rows.iter().collect();

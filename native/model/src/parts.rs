@@ -30,6 +30,13 @@ pub struct PropertyPart {
     pub dates: Vec<(u32, i64)>,
 }
 
+impl PropertyPart {
+    /// Has it no value of any kind?
+    pub fn is_empty(&self) -> bool {
+        self.keywords.is_empty() && self.numbers.is_empty() && self.dates.is_empty()
+    }
+}
+
 /// A popularity order.
 #[derive(Debug)]
 pub struct RankingPart {

@@ -131,9 +131,26 @@ impl fmt::Display for Condition {
     }
 }
 
+impl Condition {
+    /// The field that it speaks of.
+    pub fn field(&self) -> &str {
+        match self {
+            Self::Values(Clause { field, .. }) | Self::Within(Bounds { field, .. }) => field,
+        }
+    }
+}
+
 impl Bounds {
+    /// Does the value lie within them?
+    pub fn hold(&self, value: f64) -> bool {
+        self.gt.is_none_or(|bound| value > bound)
+            && self.gte.is_none_or(|bound| value >= bound)
+            && self.lt.is_none_or(|bound| value < bound)
+            && self.lte.is_none_or(|bound| value <= bound)
+    }
+
     /// The bounds without the field: `> 3 and < 5`.
-    pub(crate) fn words(&self) -> String {
+    pub fn words(&self) -> String {
         let bound = |sign: &str, value: Option<f64>| value.map(|value| format!("{sign} {value}"));
         let bounds = [bound(">", self.gt), bound(">=", self.gte), bound("<", self.lt), bound("<=", self.lte)];
         bounds.into_iter().flatten().collect::<Vec<_>>().join(" and ")

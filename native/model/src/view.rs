@@ -31,7 +31,7 @@ impl<'a> View<'a> {
     }
 
     /// Number of rows: items of the model, then new ones.
-    pub(crate) fn items(self) -> u32 {
+    pub fn items(self) -> u32 {
         self.model.items().saturating_add(self.changes.added())
     }
 

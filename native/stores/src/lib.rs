@@ -2,8 +2,11 @@
 //!
 //! [`open`] gives the store that needs nothing else running: a directory that several processes of one machine share.
 
+pub mod conformance;
 mod embedded;
 mod models;
+mod objects;
+mod search;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +14,9 @@ use std::sync::Arc;
 use events::{Error, EventStore, Kind, Registry, Result};
 
 pub use embedded::Embedded;
-pub use models::{Generation, Listed, ModelDirectory, ModelInfo, ModelReader, Status, TrainedBy};
+pub use models::{Generation, Listed, ModelDirectory, ModelInfo, ModelReader, Models, Status, TrainedBy};
+pub use objects::{Object, Objects};
+pub use search::{EngineName, SearchIndex, SearchServers};
 
 /// Everything that is kept.
 #[derive(Clone)]
@@ -20,8 +25,10 @@ pub struct Storage {
     pub events: Arc<dyn EventStore>,
     /// Apps, access keys, channels and training runs.
     pub registry: Arc<dyn Registry>,
-    /// Directory of published models; it exists.
-    pub models: PathBuf,
+    /// Published models; their directory exists.
+    pub models: Models,
+    /// What answers queries, if not the models in that directory.
+    pub search: Option<Arc<dyn SearchServers>>,
 }
 
 /// Opens what is under `home` and creates what is missing there.
@@ -34,8 +41,16 @@ pub struct Storage {
 /// `Kind::Corrupt`: damaged.
 pub fn open(home: &Path) -> Result<Storage> {
     let store = Arc::new(Embedded::open(&home.join("store"))?);
-    let models = embedded::create_directory(&home.join("models"))?;
-    Ok(Storage { events: Arc::<Embedded>::clone(&store), registry: store, models })
+    let models = Models::at(create_directory(&home.join("models"))?);
+    Ok(Storage { events: Arc::<Embedded>::clone(&store), registry: store, models, search: None })
+}
+
+/// Makes a directory unless it is there, and gives its path without links.
+///
+/// # Errors
+/// `Kind::Unavailable` names the path that cannot be created or written; `Kind::Invalid`: it is a file.
+pub fn create_directory(directory: &Path) -> Result<PathBuf> {
+    embedded::create_directory(directory)
 }
 
 /// A new access key: 48 random bytes in URL-safe Base64, 64 characters, the first of which is not `-` (command lines

@@ -1,7 +1,7 @@
 """format("arblast"). spark-submit --jars arblast-spark.jar tests/spark/scripts/source.py WORKDIR
 
-WORKDIR has model/ (an engine's folder of generations of the sample shop) and home/ (an embedded store whose app "shop" has the events of
-the sample shop). Events are added to the app, none is changed.
+WORKDIR has model/ (an engine's folder of generations of the sample shop), events.jsonl (its events) and home/ (an embedded store whose app
+"shop" has them). Events are added to the app, none is changed.
 """
 
 import datetime
@@ -19,7 +19,6 @@ import checks
 WORK = os.path.abspath(sys.argv[1])
 HOME = f"{WORK}/home"
 MODEL = f"{WORK}/model"
-UTC = datetime.timezone.utc
 # each run writes under names of its own
 RUN = f"run-{time.time_ns()}"
 
@@ -125,8 +124,10 @@ def check_events(spark):
     checks.equal("one rope", len(rope), 1)
     checks.equal("id", (rope[0].entityType, rope[0].entityId), ("item", "Stonebeck Climbing Rope 9.5 mm 60 m"))
     checks.equal("properties", json.loads(rope[0].properties)["price"], 127.9)
-    seconds = events.where("eventId = 'sample-item-000'").selectExpr("unix_millis(eventTime)").first()[0]
-    checks.equal("time", seconds, int(datetime.datetime(2026, 7, 31, tzinfo=UTC).timestamp() * 1000))
+    millis = events.where("eventId = 'sample-item-000'").selectExpr("unix_millis(eventTime)").first()[0]
+    with open(f"{WORK}/events.jsonl") as lines:
+        line = next(line for line in lines if '"sample-item-000"' in line)
+    checks.equal("time", millis, int(datetime.datetime.fromisoformat(json.loads(line)["eventTime"].replace("Z", "+00:00")).timestamp() * 1000))
     checks.equal("stops early", len(events.select("entityId").limit(3).collect()), 3)
     pairs = sample.where("event = 'purchase'").groupBy("entityId").count().count()
     checks.equal("buyers", pairs, 2480)

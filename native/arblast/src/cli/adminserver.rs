@@ -26,13 +26,11 @@ pub struct Args {
     /// Port to listen on; 0 = a free one
     #[arg(long, default_value_t = 7071)]
     port: u16,
-    #[command(flatten)]
-    options: config::Options,
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let console = context.console;
-    let settings = config::settings(context, &args.options, &[])?;
+    let settings = config::settings(context, &[])?;
     let (_log, metrics) = servers::observe(&settings);
     let address = SocketAddr::new(args.ip, args.port);
     if !args.ip.is_loopback() {

@@ -1,12 +1,11 @@
-//! `arblast config`, and the options by which servers are set.
-
-use std::path::PathBuf;
+//! `arblast config`, and how commands come to their settings.
 
 use events::json::Object;
 
 use super::Context;
 use crate::failure::{Failure, Result};
 use crate::settings::{Effective, FILE, Settings, Sources, Value};
+use crate::storage::Places;
 
 const LOGGER: &str = "Config$";
 
@@ -20,26 +19,17 @@ Examples:
   arblast config
   arblast config --config /etc/arblast/arblast.json --json
   ARBLAST_LOG_FORMAT=json arblast config --set connectionsMax=200")]
-pub struct Args {
-    #[command(flatten)]
-    options: Options,
-}
+pub struct Args {}
 
-/// Options of everything that reads settings.
-#[derive(Debug, Default, clap::Args)]
-pub struct Options {
-    /// Configuration file [default: $ARBLAST_CONFIG, else arblast.json in the home directory]
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Set any member of the configuration; may be repeated
-    #[arg(long, value_name = "NAME=VALUE")]
-    pub set: Vec<String>,
-}
+/// Members that have an option of their own: member, value if it was given, option.
+pub type Own<'a> = &'a [(&'a str, Option<String>, &'static str)];
 
-pub fn run(args: &Args, context: &Context) -> Result<()> {
-    let effective = read(context, &args.options, &[])?;
+/// Prints all settings.
+pub fn run(context: &Context) -> Result<()> {
+    let effective = read(context, &[])?;
     // A person who looks for a mistake wants to see it now.
     effective.settings()?;
+    effective.places()?;
     let console = context.console;
     for warning in effective.warnings.iter().map(String::as_str).chain(effective.elsewhere()) {
         console.warn(LOGGER, warning);
@@ -66,14 +56,9 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// The settings of a server, and its warnings told. `own` are members that have an option of their own: member,
-/// value if it was given, option.
-pub fn settings(
-    context: &Context,
-    options: &Options,
-    own: &[(&str, Option<String>, &'static str)],
-) -> Result<Settings> {
-    let effective = told(context, options, own)?;
+/// The settings of a server, and its warnings told.
+pub fn settings(context: &Context, own: Own<'_>) -> Result<Settings> {
+    let effective = told(context, own)?;
     let settings = effective.settings()?;
     match effective.elsewhere() {
         Some(why) => Err(Failure::invalid(why)),
@@ -82,48 +67,48 @@ pub fn settings(
 }
 
 /// The same for who only talks to a server: where the data is does not matter.
-pub fn settings_of_others(
-    context: &Context,
-    options: &Options,
-    own: &[(&str, Option<String>, &'static str)],
-) -> Result<Settings> {
-    told(context, options, own)?.settings()
+pub fn settings_of_others(context: &Context, own: Own<'_>) -> Result<Settings> {
+    told(context, own)?.settings()
 }
 
-fn told(
-    context: &Context,
-    options: &Options,
-    own: &[(&str, Option<String>, &'static str)],
-) -> Result<Effective> {
-    let effective = read(context, options, own)?;
+/// Where everything is kept.
+pub(super) fn places(context: &Context) -> Result<Places> {
+    let effective = read(context, &[])?;
+    let places = effective.places()?;
+    match effective.elsewhere() {
+        // Half of the data here and half of it out of reach is no state to work on.
+        Some(elsewhere) if !places.are_at_home() => Err(Failure::invalid(elsewhere)),
+        _ => Ok(places),
+    }
+}
+
+fn told(context: &Context, own: Own<'_>) -> Result<Effective> {
+    let effective = read(context, own)?;
     for warning in &effective.warnings {
         context.console.warn(LOGGER, warning);
     }
     Ok(effective)
 }
 
-fn read(
-    context: &Context,
-    options: &Options,
-    own: &[(&str, Option<String>, &'static str)],
-) -> Result<Effective> {
+fn read(context: &Context, own: Own<'_>) -> Result<Effective> {
     let env = |name: &str| std::env::var(name).ok();
-    let option = options.config.clone().map(|path| (path, Some("--config")));
+    let (named, set) = context.named_settings();
+    let option = named.map(|path| (path.to_path_buf(), Some("--config")));
     let variable = || Some((context.variable("ARBLAST_CONFIG")?.into(), Some("$ARBLAST_CONFIG")));
     let file = match option.or_else(variable) {
         Some(named) => named,
         None => (context.home()?.join(FILE), None),
     };
-    let mut set = Vec::new();
-    for text in &options.set {
+    let mut options = Vec::new();
+    for text in set {
         let (name, value) = text.split_once('=').ok_or_else(|| {
-            Failure::invalid(format!("--set {text}: it takes NAME=VALUE such as connectionsMax=200"))
+            Failure::invalid("--set takes NAME=VALUE such as connectionsMax=200: what was given has no =")
         })?;
-        set.push((name.trim().to_owned(), value.to_owned(), "--set"));
+        options.push((name.trim().to_owned(), value.to_owned(), "--set"));
     }
     let given =
         own.iter().filter_map(|(name, value, option)| Some(((*name).to_owned(), value.clone()?, *option)));
-    set.extend(given);
+    options.extend(given);
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
-    Effective::of(&Sources { file, env: &env, names, pio_env: context.pio_env()?.clone(), options: set })
+    Effective::of(&Sources { file, env: &env, names, pio_env: context.pio_env()?.clone(), options })
 }

@@ -1,5 +1,6 @@
 //! What every command needs: where things are, and how to speak.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -9,11 +10,12 @@ use stores::Storage;
 
 use super::argv::Passed;
 use super::console::Console;
-use super::{ENGINE_FILE, Global};
+use super::{ENGINE_FILE, Global, config};
 use crate::apps;
 use crate::failure::{Failure, Result};
 use crate::jobs::SparkSubmit;
 use crate::settings::PioEnv;
+use crate::storage::Places;
 
 /// Global options, made usable. Nothing is opened before a command asks for it.
 #[derive(Clone)]
@@ -21,6 +23,8 @@ pub struct Context {
     global: Global,
     passed: Passed,
     pio_env: OnceLock<PioEnv>,
+    places: OnceLock<Places>,
+    storage: OnceLock<Storage>,
     /// Speaks for the command.
     pub console: Console,
 }
@@ -37,7 +41,7 @@ pub struct EngineFile {
 
 impl Context {
     /// `trains`: what was passed for Spark may be wanted.
-    pub(super) fn new(global: Global, passed: Passed, trains: bool) -> Self {
+    pub fn new(global: Global, passed: Passed, trains: bool) -> Self {
         let console = Console::new(global.json);
         let on_spark = trains && passed.names_cluster;
         for name in global.obsolete.given().filter(|name| !on_spark || *name != "--spark-home") {
@@ -49,7 +53,14 @@ impl Context {
                 format_args!("Ignored, as there is no Spark: {}", passed.ignored.join(" ")),
             );
         }
-        Self { global, passed, pio_env: OnceLock::new(), console }
+        Self {
+            global,
+            passed,
+            pio_env: OnceLock::new(),
+            places: OnceLock::new(),
+            storage: OnceLock::new(),
+            console,
+        }
     }
 
     /// The directory that holds everything.
@@ -74,9 +85,32 @@ impl Context {
         std::env::var(name).ok().filter(is_set).or_else(of_file).filter(is_set)
     }
 
-    /// Opens events, registry and models.
+    /// Opens events, registry and models, where the settings say; once.
     pub fn storage(&self) -> Result<Storage> {
-        Ok(stores::open(&self.home()?)?)
+        if let Some(opened) = self.storage.get() {
+            return Ok(opened.clone());
+        }
+        let opened = self.places()?.open(&self.home()?)?;
+        Ok(self.storage.get_or_init(|| opened).clone())
+    }
+
+    /// Where events, registry and models are.
+    pub fn places(&self) -> Result<&Places> {
+        if let Some(known) = self.places.get() {
+            return Ok(known);
+        }
+        let places = config::places(self)?;
+        Ok(self.places.get_or_init(|| places))
+    }
+
+    /// The file of the settings, if it is named, and each `NAME=VALUE` that was set.
+    pub(super) fn named_settings(&self) -> (Option<&Path>, &[String]) {
+        (self.global.config.as_deref(), &self.global.set)
+    }
+
+    /// The global options again, for another program of the product.
+    pub(super) fn global_args(&self) -> Vec<OsString> {
+        self.global.args()
     }
 
     /// What was given after `--`.
@@ -118,15 +152,22 @@ impl Context {
 
     /// Reads the engine file; warnings are printed.
     pub fn engine(&self) -> Result<EngineFile> {
-        let path = self.engine_path();
+        self.engine_at(VARIANT, &self.engine_path())
+    }
+
+    /// Reads an engine file that `by` names; warnings are printed.
+    ///
+    /// # Errors
+    /// It cannot be read, or is none.
+    pub fn engine_at(&self, by: &str, path: &Path) -> Result<EngineFile> {
         let leniency = if self.global.lenient { Leniency::Lenient } else { Leniency::Strict };
-        let text = read(VARIANT, &path)?;
+        let text = read(by, path)?;
         let (config, warnings) = parse(&text, leniency)
             .map_err(|error| Failure::invalid(format!("{}: {}", path.display(), one_line(&error))))?;
         for warning in warnings {
             self.console.warn("Engine$", format_args!("{}: {warning}", path.display()));
         }
-        Ok(EngineFile { path, text, config })
+        Ok(EngineFile { path: path.to_path_buf(), text, config })
     }
 }
 

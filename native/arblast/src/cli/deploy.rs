@@ -57,8 +57,6 @@ pub struct Args {
     #[command(flatten)]
     queries: Box<query_server::QueryOptions>,
     #[command(flatten)]
-    options: config::Options,
-    #[command(flatten)]
     obsolete: Obsolete,
 }
 
@@ -131,7 +129,7 @@ fn settings(args: &Args, context: &Context) -> Result<Settings> {
         ("queryServerPort", port.map(|port| port.to_string()), "--port"),
         ("historyMsMax", history_timeout_ms.map(|ms| ms.to_string()), "--history-timeout-ms"),
     ]);
-    config::settings(context, &args.options, &own)
+    config::settings(context, &own)
 }
 
 /// What a query server serves: the engine file here.

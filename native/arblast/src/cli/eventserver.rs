@@ -33,8 +33,6 @@ pub struct Args {
     /// Events in one batch, at most [default: the setting maxBatch, which is 50]
     #[arg(long, value_name = "N")]
     max_batch: Option<u32>,
-    #[command(flatten)]
-    options: config::Options,
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<()> {
@@ -45,7 +43,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         ("stats", args.stats.then(|| "true".to_owned()), "--stats"),
         ("maxBatch", args.max_batch.map(|events| events.to_string()), "--max-batch"),
     ];
-    let settings = config::settings(context, &args.options, &own)?;
+    let settings = config::settings(context, &own)?;
     let (_log, metrics) = servers::observe(&settings);
     let storage = context.storage()?;
     let server = servers::event_server(&storage, servers::ingest(&storage, &settings)?, &settings)?;

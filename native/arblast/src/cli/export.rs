@@ -14,12 +14,13 @@ use stores::Storage;
 
 use super::Context;
 use super::context::{self, AppChoice};
+use super::flight;
 use super::progress::{self, Follow, grouped};
 use crate::failure::{Failure, Result};
 
 const LOGGER: &str = "EventsToFile$";
 
-/// Write events as JSON lines.
+/// Write events as JSON lines or Parquet.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Writes the directory PATH with one file of JSON lines, or all lines to standard output with `-`. The order of lines is
@@ -27,7 +28,8 @@ that of the store. `arblast import` and `pio import` read what this writes; even
 
 Examples:
   arblast export --app myapp --output backup
-  arblast export --appid 1 --channel mobile --output - | gzip > mobile.json.gz")]
+  arblast export --appid 1 --channel mobile --output - | gzip > mobile.json.gz
+  arblast export --app myapp --output events --format parquet")]
 pub struct Args {
     #[command(flatten)]
     app: AppChoice,
@@ -46,17 +48,19 @@ pub struct Args {
 enum Format {
     /// One event per line
     Json,
-    #[value(hide = true)]
+    /// One file of columns
     Parquet,
 }
 
 pub fn run(args: Args, context: &Context) -> Result<()> {
-    if args.format == Format::Parquet {
-        return Err(Failure::invalid("--format parquet is not available; use --format json"));
-    }
     let storage = context.storage()?;
     let app = args.app.find(&storage)?;
     let scope = context::scope(&storage, &app, args.channel.as_deref())?;
+    if args.format == Format::Parquet {
+        let channel = args.channel.iter().flat_map(|channel| ["--channel", channel]);
+        let words = ["export", "--app", &app.name, "--output", &args.output].into_iter().chain(channel);
+        return flight::become_flight(words, context);
+    }
     if args.output == "-" {
         let written = write_events(&storage, scope, BufWriter::with_capacity(1 << 16, io::stdout().lock()))?;
         // The reader of the events has standard output, so the count goes elsewhere.

@@ -14,7 +14,7 @@ use super::context::{self, AppChoice};
 use super::progress::{self, Follow, grouped};
 use crate::clock;
 use crate::failure::{Failure, Result};
-use crate::import::{Import, Names, OnError, Report, Source, Totals, sources};
+use crate::import::{Form, Import, Names, OnError, Report, Source, Totals, sources};
 
 const LOGGER: &str = "FileToEvents$";
 
@@ -28,11 +28,12 @@ file and their place in it. --fresh gives them new ids instead, and stores them 
 Examples:
   arblast import --app myapp --input events.jsonl
   arblast import --appid 1 --input 'export/part-*' --channel mobile
+  arblast import --app myapp --input mirror/myengine --harness
   zcat old.json.gz | arblast import --app myapp --input - --on-error abort")]
 pub struct Args {
     #[command(flatten)]
     app: AppChoice,
-    /// File, directory, glob in quotes, or - for standard input; *.gz is unpacked
+    /// File, directory, glob in quotes, or - for standard input; *.gz is unpacked, Parquet read by arblast-flight
     #[arg(long, value_name = "PATH")]
     input: String,
     /// Channel [default: the default channel]
@@ -47,6 +48,9 @@ pub struct Args {
     /// Store the events once more if the file was imported before
     #[arg(long)]
     fresh: bool,
+    /// Lines are in the form of Harness, as its mirror keeps them: targets are items, and the $delete of a user removes what he did before
+    #[arg(long)]
+    harness: bool,
     /// Threads that parse [default: one per processor]
     #[arg(long)]
     threads: Option<usize>,
@@ -65,9 +69,10 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
     let storage = context.storage()?;
     let app = args.app.find(&storage)?;
     let scope = context::scope(&storage, &app, args.channel.as_deref())?;
-    let sources = sources(&args.input)?;
+    let sources = sources("--input", &args.input)?;
     let now_ms = clock::now_ms();
     let import = Import {
+        by: "--input",
         store: storage.events.as_ref(),
         scope,
         home: &home,
@@ -77,6 +82,7 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
             OnBadLine::Abort => OnError::Abort,
             OnBadLine::Skip => OnError::Skip,
         },
+        form: if args.harness { Form::Harness } else { Form::Api },
         names: Names::new(app.declared.clone()),
         fresh: args.fresh,
         bytes_read: Arc::default(),

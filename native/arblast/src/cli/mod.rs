@@ -7,13 +7,15 @@ pub mod argv;
 mod batchpredict;
 mod build;
 mod check;
-mod config;
+pub mod config;
 pub mod console;
 mod context;
 mod deploy;
 mod doctor;
+mod eval;
 mod eventserver;
 mod export;
+mod flight;
 mod import;
 mod itemsimilarity;
 mod models;
@@ -25,14 +27,15 @@ mod refused;
 mod rollback;
 mod sample;
 mod serve;
-mod servers;
+pub mod servers;
 mod status;
 mod table;
-mod train;
+pub mod train;
 mod undeploy;
 mod version;
 mod webhook;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -40,7 +43,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::failure::Result;
 use crate::observe::log::Log;
 use argv::Passed;
-pub use context::Context;
+pub use context::{Context, EngineFile};
 
 /// Recommendations from correlated events, in one program.
 #[derive(Debug, Parser)]
@@ -84,6 +87,12 @@ pub struct Global {
     /// Results as JSON on standard output, log lines on standard error
     #[arg(long, global = true)]
     json: bool,
+    /// Settings file [default: $ARBLAST_CONFIG, else arblast.json in the home directory]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Set any member of the settings; may be repeated
+    #[arg(long, global = true, value_name = "NAME=VALUE")]
+    set: Vec<String>,
     #[command(flatten)]
     obsolete: ObsoleteGlobal,
 }
@@ -107,6 +116,21 @@ struct ObsoleteGlobal {
     spark_kryo: bool,
     #[arg(long, global = true, hide = true)]
     scratch_uri: Option<String>,
+}
+
+impl Global {
+    /// The options again, as far as they were given.
+    fn args(&self) -> Vec<OsString> {
+        let paths = [("--engine-dir", &self.engine_dir), ("--variant", &self.variant)];
+        let named = [("--home", &self.home), ("--config", &self.config)];
+        let named = named.into_iter().filter_map(|(name, path)| Some((name, path.as_ref()?)));
+        let mut args: Vec<OsString> =
+            named.chain(paths).flat_map(|(name, path)| [name.into(), path.clone().into()]).collect();
+        args.extend(self.set.iter().flat_map(|set| ["--set".into(), set.into()]));
+        let flags = [("--lenient", self.lenient), ("--json", self.json)];
+        args.extend(flags.iter().filter(|(_, given)| *given).map(|(name, _)| (*name).into()));
+        args
+    }
 }
 
 impl ObsoleteGlobal {
@@ -133,6 +157,9 @@ enum Command {
     Data(Data),
     #[command(flatten)]
     Engine(Engine),
+    /// SQL, BI tools and clusters: the commands of arblast-flight
+    #[command(disable_help_flag = true)]
+    Flight(flight::Args),
     #[command(flatten)]
     Refused(refused::Command),
 }
@@ -200,6 +227,8 @@ enum Engine {
     Rollback(rollback::Args),
     /// Find out why results are empty or scores are zero
     Doctor(doctor::Args),
+    /// Measure how good the engine's recommendations are
+    Eval(eval::Args),
     /// Correlated items of plain `user,item` files, without app and engine
     Itemsimilarity(itemsimilarity::Args),
 }
@@ -213,6 +242,7 @@ pub fn run(cli: Cli, passed: &[String]) -> Result<()> {
         Command::Version => version::run(&context),
         Command::Data(command) => run_data(command, &context),
         Command::Engine(command) => run_engine(command, &context),
+        Command::Flight(args) => flight::run(&args, &context),
         Command::Refused(command) => Err(refused::refuse(&command)),
     }
 }
@@ -226,7 +256,7 @@ fn run_data(command: Data, context: &Context) -> Result<()> {
         Data::Eventserver(args) => eventserver::run(&args, context),
         Data::Adminserver(args) => adminserver::run(&args, context),
         Data::Sample(args) => sample::run(&args, context),
-        Data::Config(args) => config::run(&args, context),
+        Data::Config(_) => config::run(context),
         Data::Status(_) => status::run(context),
         Data::Webhook(args) => webhook::run(&args, context),
     }
@@ -246,6 +276,7 @@ fn run_engine(command: Engine, context: &Context) -> Result<()> {
         Engine::Models(_) => models::run(context),
         Engine::Rollback(args) => rollback::run(&args, context),
         Engine::Doctor(args) => doctor::run(&args, context),
+        Engine::Eval(args) => eval::run(&args, context),
         Engine::Itemsimilarity(args) => itemsimilarity::run(args, context),
     }
 }

@@ -8,8 +8,6 @@ use crate::failure::Failure;
 #[derive(Debug, Subcommand)]
 pub enum Command {
     #[command(hide = true, disable_help_flag = true)]
-    Eval(Rest),
-    #[command(hide = true, disable_help_flag = true)]
     Run(Rest),
     #[command(hide = true, disable_help_flag = true)]
     Template(Rest),
@@ -29,10 +27,6 @@ pub struct Rest {
 /// Why, and what to use instead.
 pub fn refuse(command: &Command) -> Failure {
     Failure::invalid(match command {
-        Command::Eval(_) => {
-            "eval: evaluation classes written in Scala do not run here; compare engine files by training each \
-             (`arblast train --variant FILE`) and asking both (`arblast batchpredict`)"
-        }
         Command::Run(_) => {
             "run: there is no Spark driver to run programs in; use `arblast train`, or `arblast itemsimilarity` for plain files"
         }

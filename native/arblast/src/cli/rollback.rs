@@ -1,6 +1,7 @@
 //! `arblast rollback`
 
 use events::json::Object;
+use stores::EngineName;
 
 use super::Context;
 use crate::failure::Result;
@@ -21,8 +22,13 @@ pub struct Args {
 
 pub fn run(args: &Args, context: &Context) -> Result<()> {
     let config = context.engine()?.config;
-    let models = models::of(&context.storage()?, &config.app_name, &config.variant);
+    let storage = context.storage()?;
+    let models = models::of(&storage, &config.app_name, &config.variant);
     let generation = models.rollback(args.generation)?;
+    if let Some(servers) = &storage.search {
+        let engine = EngineName { app: &config.app_name, variant: &config.variant };
+        servers.make_current(engine, &models.generation(generation)?.info.digest)?;
+    }
     let console = context.console;
     console.info("Models$", format_args!("Generation {generation} of \"{}\" is in use.", config.variant));
     if console.json() {

@@ -45,8 +45,6 @@ pub struct Args {
     stats: bool,
     #[command(flatten)]
     queries: Box<query_server::QueryOptions>,
-    #[command(flatten)]
-    options: config::Options,
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<()> {
@@ -86,7 +84,7 @@ fn settings(args: &Args, context: &Context) -> Result<Settings> {
         ("queryServerPort", queries.0, queries.1),
         ("stats", args.stats.then(|| "true".to_owned()), "--stats"),
     ]);
-    config::settings(context, &args.options, &own)
+    config::settings(context, &own)
 }
 
 struct Both<'a> {

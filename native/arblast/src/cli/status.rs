@@ -10,6 +10,7 @@ use super::{Context, config};
 use crate::clock;
 use crate::failure::{Failure, Result};
 use crate::identity::{BUILD, VERSION};
+use crate::storage::Places;
 
 const LOGGER: &str = "Management$";
 /// A scope that no app gets: ids of apps are handed out from 1 up.
@@ -31,14 +32,25 @@ pub fn run(context: &Context) -> Result<()> {
     console.info(LOGGER, "Inspecting Arblast...");
     console.info(LOGGER, format_args!("Arblast {VERSION} ({BUILD}) keeps its data in {}", home.display()));
     // What stops a server from starting stops this, too.
-    config::settings(context, &config::Options::default(), &[])?;
+    config::settings(context, &[])?;
     let storage = context.storage()?;
+    let Places { registry, events, models, .. } = context.places()?;
+    for (what, url) in [("Apps and keys", registry), ("Events", events), ("Models", models)] {
+        if let Some(url) = url {
+            console.info(LOGGER, format_args!("{what} are in {}", Places::shown(url)?));
+        }
+    }
     let (apps, keys) = (storage.registry.apps()?, storage.registry.access_keys(None)?);
     console.info(LOGGER, format_args!("Registry: {} app(s), {} access key(s).", apps.len(), keys.len()));
     probe(&storage)?;
     console.info(LOGGER, "Event store: an event was written, read and removed.");
-    let free = writable(&home)?;
-    console.info(LOGGER, format_args!("Model directory: {free}."));
+    storage.models.check().map_err(|error| Failure::from(error).of("modelsUrl"))?;
+    let free = writable(storage.models.path())?;
+    let what = if storage.models.are_shared() { "Directory for copies of models" } else { "Model directory" };
+    console.info(LOGGER, format_args!("{what}: {free}."));
+    if let Some(servers) = &storage.search {
+        console.info(LOGGER, format_args!("Search servers: {}.", servers.about()?));
+    }
     console.info(LOGGER, "Your system is all ready to go.");
     if console.json() {
         console.value(
@@ -76,9 +88,9 @@ fn probe(storage: &Storage) -> Result<()> {
     }
 }
 
-fn writable(home: &Path) -> Result<&'static str> {
-    let probe = home.join(format!(".status-{}", std::process::id()));
-    let failed = |error| Failure::io(format_args!("cannot write in {}", home.display()), &error);
+fn writable(models: &Path) -> Result<&'static str> {
+    let probe = models.join(format!(".status-{}", std::process::id()));
+    let failed = |error| Failure::io(format_args!("cannot write in {}", models.display()), &error);
     std::fs::write(&probe, b"status").map_err(failed)?;
     std::fs::remove_file(&probe).map_err(failed)?;
     Ok("writable")

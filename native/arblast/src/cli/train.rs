@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use engine::{Observer, TrainOptions, TrainReport};
 use events::json::Object;
-use events::{EventTime, Json};
+use events::{EventTime, Json, Scope};
 use indicatif::ProgressBar;
+use stores::Storage;
 
 use super::Context;
 use super::console::Console;
@@ -14,8 +15,9 @@ use super::context::EngineFile;
 use super::progress::{self, grouped};
 use super::prune;
 use crate::clock;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::jobs::{Published, TrainJob};
+use crate::storage::Places;
 
 const LOGGER: &str = "CoreWorkflow$";
 
@@ -76,6 +78,10 @@ struct Obsolete {
     json_extractor: Option<String>,
 }
 
+/// Trains as the options say.
+///
+/// # Errors
+/// See [`TrainJob::run`].
 pub fn run(args: Args, context: &Context) -> Result<()> {
     let engine = context.engine()?;
     let console = context.console;
@@ -97,24 +103,57 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
         options,
         force: args.force,
         spark: spark.as_ref(),
+        road: None,
     };
+    let master = engine.config.spark_conf.get("spark.master").filter(|master| !master.starts_with("local"));
+    if let (None, Some(master)) = (&spark, master) {
+        let text = format_args!(
+            "sparkConf names the master {master}, but this train counts here; `arblast train -- --master {master}` counts there."
+        );
+        console.info(LOGGER, text);
+    }
     if engine.config.window.prune_store {
         console.info(LOGGER, "pruneStore: first removes from the store what eventWindow leaves out.");
     }
     let stages = Stages::new(console, context.passed().memory_bytes_max);
-    let published = job.run(&stages)?;
+    let app_name = &engine.config.app_name;
+    let published = job.run(&stages).map_err(|failure| looked_at(failure, context, &storage, app_name))?;
     conclude(console, &engine, &published, &stages.finish());
     Ok(())
 }
 
+/// Who finds nothing at all may have looked at the wrong place.
+fn looked_at(failure: Failure, context: &Context, storage: &Storage, app_name: &str) -> Failure {
+    let place = || {
+        let url = context.places().ok()?.events.as_deref()?;
+        let app = storage.registry.app_by_name(app_name).ok()??;
+        let count = storage.events.count(Scope { app: app.id, channel: None }).ok()?;
+        Places::shown(url).ok().filter(|_| count == 0)
+    };
+    match place() {
+        None => failure,
+        Some(place) => Failure::new(
+            failure.kind(),
+            format!(
+                "{failure}; eventsUrl, {place}, has no event of it at all: is that the database, with the right event= or \
+                 namespace=?"
+            ),
+        ),
+    }
+}
+
 /// Reads the value of `--now`: ms since 1970.
-pub(super) fn time(text: &str) -> std::result::Result<i64, String> {
+///
+/// # Errors
+/// It is no time.
+pub fn time(text: &str) -> std::result::Result<i64, String> {
     EventTime::parse_date(text)
         .map(|time| time.millis)
         .ok_or_else(|| "not a time; write it like 2026-01-31T00:00:00Z".to_owned())
 }
 
-fn conclude(console: Console, engine: &EngineFile, published: &Published, seconds: &[(String, f64)]) {
+/// Tells what was trained and published.
+pub fn conclude(console: Console, engine: &EngineFile, published: &Published, seconds: &[(String, f64)]) {
     let report = &published.report;
     if let Some(pruned) = &published.pruned {
         console.info(LOGGER, format_args!("Pruned: {}", prune::counts(pruned, false)));
@@ -157,7 +196,7 @@ fn conclude(console: Console, engine: &EngineFile, published: &Published, second
 }
 
 /// Shows the stages of a train as progress bars, times them, and prints the report before the long part.
-pub(super) struct Stages {
+pub struct Stages {
     console: Console,
     memory_bytes_max: Option<u64>,
     state: Mutex<State>,
@@ -171,7 +210,7 @@ struct State {
 
 impl Stages {
     /// `memory_bytes_max`: what the user allows, if he said so.
-    pub(super) fn new(console: Console, memory_bytes_max: Option<u64>) -> Self {
+    pub fn new(console: Console, memory_bytes_max: Option<u64>) -> Self {
         Self { console, memory_bytes_max, state: Mutex::default() }
     }
 
@@ -180,7 +219,7 @@ impl Stages {
     }
 
     /// Seconds of each stage.
-    pub(super) fn finish(&self) -> Vec<(String, f64)> {
+    pub fn finish(&self) -> Vec<(String, f64)> {
         self.with_state(|state| {
             state.end();
             std::mem::take(&mut state.seconds)

@@ -58,8 +58,6 @@ pub struct Args {
     /// Stop it also if it is `arblast serve`: then no events are taken in either
     #[arg(long)]
     serve: bool,
-    #[command(flatten)]
-    options: config::Options,
 }
 
 pub fn run(args: &Args, context: &Context) -> Result<()> {
@@ -68,7 +66,7 @@ pub fn run(args: &Args, context: &Context) -> Result<()> {
         ("queryServerPort", args.port.map(|port| port.to_string()), "--port"),
         ("serverKey", args.server_key.clone(), "--server-key"),
     ];
-    let settings = config::settings_of_others(context, &args.options, &own)?;
+    let settings = config::settings_of_others(context, &own)?;
     let server = args.server(&settings)?;
     context.console.info(LOGGER, format_args!("Looking for a query server at {server}..."));
     if let Err(error) = server.request("GET", "/", None) {

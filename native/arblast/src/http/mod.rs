@@ -15,13 +15,13 @@ pub mod trust;
 use std::future::Future;
 use std::net::SocketAddr;
 
-pub use self::events::{EventServer, Intake};
+pub use self::events::{Caller, EventServer, Intake, Refusal, Right, base64};
 pub use admin::AdminServer;
 pub use engines::Engines;
-pub use front::{Front, listen, notify, serve};
+pub use front::{Front, Tls, listen, notify, serve};
 pub use ingest::Ingest;
 pub use outbox::Target;
-pub use queries::{FailureLog, Identity, Limits, QueryServer, Settings};
+pub use queries::{FailureLog, Identity, Limits, QueryServer, Sender, Settings, same};
 
 use crate::failure::{Failure, Result};
 

@@ -16,7 +16,7 @@ mod source;
 
 pub use identity::Identity;
 pub use names::Names;
-pub use parse::BadLine;
+pub use parse::{BadLine, Form};
 pub use pipeline::{Import, OnError, Totals};
 pub use report::Report;
 pub use source::{Source, sources};

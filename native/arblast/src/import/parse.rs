@@ -1,9 +1,10 @@
 //! The lines of a block, parsed and checked.
 
-use events::{Event, EventTime};
+use events::{Event, EventTime, Json};
 
 use super::blocks::Block;
 use super::{Identity, Names};
+use crate::harness;
 
 /// A line that is no event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +32,17 @@ pub struct Parsed {
     pub end: u64,
 }
 
+/// How events are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// As the event API takes them.
+    Api,
+    /// As clients of Harness send them: targets are items, and a user's `$delete` removes what he did before.
+    Harness,
+}
+
 /// Parses the lines of `block`. Events without an id get the one of their place; all were accepted at `now_ms`.
-pub fn parse(block: &Block, identity: Identity, now_ms: i64, names: &Names) -> Parsed {
+pub fn parse(block: &Block, form: Form, identity: Identity, now_ms: i64, names: &Names) -> Parsed {
     let mut parsed = Parsed { end: block.end, ..Parsed::default() };
     if block.oversize {
         parsed.lines = 1;
@@ -46,7 +56,7 @@ pub fn parse(block: &Block, identity: Identity, now_ms: i64, names: &Names) -> P
         parsed.lines += 1;
         let text = line.trim_ascii();
         if !text.is_empty() {
-            match event(text, now, names) {
+            match event(text, form, now, names) {
                 Ok(mut event) => {
                     event.event_id.get_or_insert_with(|| identity.event_id(offset));
                     parsed.events.push(event);
@@ -62,12 +72,16 @@ pub fn parse(block: &Block, identity: Identity, now_ms: i64, names: &Names) -> P
 }
 
 /// The event of one line, or why it is none.
-fn event(line: &[u8], now: EventTime, names: &Names) -> Result<Event, String> {
-    let reason = |error: events::Error| error.to_string();
+fn event(line: &[u8], form: Form, now: EventTime, names: &Names) -> Result<Event, String> {
+    let event = match form {
+        Form::Api => Event::parse(line, now),
+        Form::Harness => {
+            harness::event(line).and_then(|(members, _)| Event::from_json(&Json::Object(members), now))
+        }
+    };
     // Its own line is always the first: the file's line stands beside it.
-    let event = Event::parse(line, now)
-        .map_err(reason)
-        .map_err(|text| text.strip_prefix("line 1, ").unwrap_or(&text).to_owned())?;
+    let reason = |text: String| text.strip_prefix("line 1, ").unwrap_or(&text).to_owned();
+    let event = event.map_err(|error| reason(error.to_string()))?;
     names.check(&event.event)?;
     Ok(event)
 }

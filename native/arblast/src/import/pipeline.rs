@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use events::{Event, EventStore, MAX_EVENT_BYTES, Scope};
+use events::{Event, EventFilter, EventStore, MAX_EVENT_BYTES, Scope};
 
 use super::blocks::{Block, Blocks, Limits};
 use super::parse::{Parsed, parse};
 use super::progress::{Progress, Record};
-use super::{BadLine, Identity, Names, Source};
+use super::{BadLine, Form, Identity, Names, Source};
 use crate::failure::{Failure, Result};
 
 const LIMITS: Limits = Limits { block_bytes: 1 << 20, line_bytes_max: MAX_EVENT_BYTES };
@@ -49,6 +50,8 @@ pub struct Totals {
 
 /// How to import.
 pub struct Import<'a> {
+    /// The option that names the sources.
+    pub by: &'a str,
     /// Where events go.
     pub store: &'a dyn EventStore,
     /// App and channel.
@@ -61,6 +64,8 @@ pub struct Import<'a> {
     pub parsers: usize,
     /// For lines that are no events.
     pub on_error: OnError,
+    /// How events are written.
+    pub form: Form,
     /// What the app declares.
     pub names: Names,
     /// Give events new ids, even if the file was imported before.
@@ -80,7 +85,7 @@ impl Import<'_> {
     /// # Errors
     /// The source cannot be read, the store fails, or a line is no event and [`OnError::Abort`] holds.
     pub fn run(&self, source: &Source, on_bad_line: OnBadLine<'_>) -> Result<Totals> {
-        let failed = |error| Failure::file("read", "--input", source.name().as_ref())(error);
+        let failed = |error| Failure::file("read", self.by, source.name().as_ref())(error);
         let identity = match source {
             Source::File(path) if !self.fresh => Identity::of_file(path).map_err(failed)?,
             _ => Identity::fresh().map_err(failed)?,
@@ -131,7 +136,7 @@ impl Import<'_> {
         start: Progress,
         take: &mut dyn FnMut(Parsed) -> Result<()>,
     ) -> Result<()> {
-        let failed = |error| Failure::file("read", "--input", source.name().as_ref())(error);
+        let failed = |error| Failure::file("read", self.by, source.name().as_ref())(error);
         let input = source.open(start.offset, Arc::clone(&self.bytes_read)).map_err(failed)?;
         let parsers = self.parsers.max(1);
         let (permit_giver, permits) = sync_channel(parsers * BLOCKS_PER_PARSER_MAX);
@@ -164,7 +169,7 @@ impl Import<'_> {
         loop {
             let next = blocks.lock().unwrap_or_else(PoisonError::into_inner).recv();
             let Ok((number, block)) = next else { return };
-            if parsed.send((number, parse(&block, identity, now_ms, &self.names))).is_err() {
+            if parsed.send((number, parse(&block, self.form, identity, now_ms, &self.names))).is_err() {
                 return;
             }
         }
@@ -238,10 +243,36 @@ impl Commit<'_> {
             self.totals.bad += 1;
             (self.on_bad_line)(&bad)?;
         }
-        self.waiting.append(&mut parsed.events);
+        match self.import.form {
+            Form::Api => self.waiting.append(&mut parsed.events),
+            Form::Harness => parsed.events.into_iter().try_for_each(|event| self.of_harness(event))?,
+        }
         self.seen.offset = parsed.end;
         self.seen.lines += parsed.lines;
         if self.seen.offset - self.stored.offset >= COMMIT_BYTES { self.store() } else { Ok(()) }
+    }
+
+    fn of_harness(&mut self, event: Event) -> Result<()> {
+        if event.event != "$delete" || event.entity.kind != "user" {
+            self.waiting.push(event);
+            return Ok(());
+        }
+        // What came before is there already, or waits; what comes later stays, however often this line is read.
+        self.store()?;
+        let (store, scope) = (self.import.store, self.import.scope);
+        let earlier = EventFilter {
+            entity_type: Some(event.entity.kind),
+            entity_id: Some(event.entity.id),
+            until: event.event_time.millis.checked_add(1),
+            ..EventFilter::default()
+        };
+        let mut ids = Vec::new();
+        store.find(scope, &earlier, &mut |found| {
+            ids.push(found.event_id.to_owned());
+            ControlFlow::Continue(())
+        })?;
+        ids.iter().try_for_each(|id| store.delete(scope, id).map(drop))?;
+        Ok(())
     }
 
     /// Makes what waits durable, then notes it.

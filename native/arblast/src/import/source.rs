@@ -1,14 +1,17 @@
-//! Where lines come from: a file, the files of a directory or a glob, standard input; compressed by gzip or not.
+//! Where lines come from: a file, the files of a directory or a glob, standard input; compressed by gzip, or rows of
+//! Parquet, which `arblast-flight` writes as lines.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::read::MultiGzDecoder;
 
 use crate::failure::{Failure, Result};
+use crate::flight;
 
 /// One input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,9 +51,71 @@ impl Source {
             io::copy(&mut text.by_ref().take(offset), &mut io::sink())?;
             return Ok(Box::new(text));
         }
+        if is_parquet(&file)? {
+            let mut text = Rows::of(path)?;
+            io::copy(&mut text.by_ref().take(offset), &mut io::sink())?;
+            bytes_read.fetch_add(self.size(), Ordering::Relaxed);
+            return Ok(Box::new(text));
+        }
         file.seek(SeekFrom::Start(offset))?;
         bytes_read.fetch_add(offset, Ordering::Relaxed);
         Ok(Box::new(Counted { input: file, bytes_read }))
+    }
+}
+
+fn is_parquet(file: &File) -> io::Result<bool> {
+    let mut head = Vec::new();
+    file.take(4).read_to_end(&mut head)?;
+    Ok(head == b"PAR1")
+}
+
+/// The rows of a Parquet file as lines, while `arblast-flight` writes them.
+struct Rows {
+    program: Child,
+    lines: ChildStdout,
+}
+
+impl Rows {
+    fn of(path: &Path) -> io::Result<Self> {
+        let needs = |failure: Failure| {
+            let text = format!("it is Parquet, and {failure}; or export as JSON, without --format parquet");
+            io::Error::new(io::ErrorKind::NotFound, text)
+        };
+        let mut command = flight::program().map_err(needs)?;
+        command.arg("lines").arg(path).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut program = command.spawn()?;
+        let lines = program.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        Ok(Self { program, lines })
+    }
+
+    /// Nothing, if it was all; else what the program says.
+    fn ended(&mut self) -> io::Result<usize> {
+        if self.program.wait()?.success() {
+            return Ok(0);
+        }
+        let mut said = String::new();
+        if let Some(stderr) = &mut self.program.stderr {
+            stderr.read_to_string(&mut said)?;
+        }
+        let said = said.trim().trim_start_matches("error: ");
+        Err(io::Error::new(io::ErrorKind::InvalidData, said))
+    }
+}
+
+impl Read for Rows {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.lines.read(buffer)? {
+            0 if !buffer.is_empty() => self.ended(),
+            read => Ok(read),
+        }
+    }
+}
+
+impl Drop for Rows {
+    fn drop(&mut self) {
+        // Nobody reads on.
+        let _ = self.program.kill();
+        let _ = self.program.wait();
     }
 }
 
@@ -67,9 +132,9 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-/// The inputs that `--input` names: `-`, a file, a directory (its files, without hidden ones and Hadoop's `_…`) or a
+/// The inputs that the option `by` names: `-`, a file, a directory (its files, without hidden ones and Hadoop's `_…`) or a
 /// glob. Sorted by path.
-pub fn sources(input: &str) -> Result<Vec<Source>> {
+pub fn sources(by: &str, input: &str) -> Result<Vec<Source>> {
     if input == "-" {
         return Ok(vec![Source::Stdin]);
     }
@@ -77,14 +142,20 @@ pub fn sources(input: &str) -> Result<Vec<Source>> {
     let mut files = if path.is_file() {
         vec![path.to_path_buf()]
     } else if path.is_dir() {
-        files_of(path).map_err(Failure::file("read", "--input", path))?
+        files_of(path).map_err(Failure::file("read", by, path))?
     } else {
-        matching(input)?
+        matching(by, input)?
     };
     files.sort();
     if files.is_empty() {
+        if let Some(folder) = first_folder(path) {
+            return Err(Failure::not_found(format!(
+                "{by} {input} has no files, only folders: give one of them, {by} {}",
+                folder.display()
+            )));
+        }
         return Err(Failure::not_found(format!(
-            "--input {input}: no such file; give a file, a directory with files, a glob in quotes, or - for standard input"
+            "{by} {input}: no such file; give a file, a directory with files, a glob in quotes, or - for standard input"
         )));
     }
     Ok(files.into_iter().map(Source::File).collect())
@@ -101,12 +172,17 @@ fn files_of(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn matching(pattern: &str) -> Result<Vec<PathBuf>> {
-    let paths =
-        glob::glob(pattern).map_err(|error| Failure::invalid(format!("--input {pattern}: {error}")))?;
+/// A folder in a folder: events of an engine of Harness, of a channel, of a day.
+fn first_folder(directory: &Path) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(directory).ok()?;
+    entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir() && !is_hidden(path)).min()
+}
+
+fn matching(by: &str, pattern: &str) -> Result<Vec<PathBuf>> {
+    let paths = glob::glob(pattern).map_err(|error| Failure::invalid(format!("{by} {pattern}: {error}")))?;
     let mut files = Vec::new();
     for path in paths {
-        let path = path.map_err(|error| Failure::invalid(format!("--input {pattern}: {error}")))?;
+        let path = path.map_err(|error| Failure::invalid(format!("{by} {pattern}: {error}")))?;
         if path.is_dir() {
             files.extend(files_of(&path).map_err(|error| Failure::io(path.display(), &error))?);
         } else {
@@ -128,7 +204,7 @@ mod tests {
     use std::io::Write;
 
     fn names(input: &Path) -> Vec<String> {
-        let sources = sources(&input.display().to_string()).unwrap_or_default();
+        let sources = sources("--input", &input.display().to_string()).unwrap_or_default();
         sources.iter().map(|source| source.name().rsplit('/').next().unwrap_or_default().to_owned()).collect()
     }
 

@@ -9,7 +9,7 @@ use engine::{EngineConfig, Observer, TrainOptions, TrainReport};
 use events::EngineInstance;
 use stores::Storage;
 
-use super::TrainJob;
+use super::{Road, TrainJob};
 use crate::clock;
 use crate::failure::{Failure, Result};
 
@@ -29,6 +29,8 @@ pub struct Order {
     pub threads: usize,
     /// Publish even a model that shrank.
     pub force: bool,
+    /// What reads and counts, if not this process alone.
+    pub road: Option<Arc<dyn Road>>,
 }
 
 /// Trains that run.
@@ -58,7 +60,8 @@ impl Order {
     fn job<'a>(&'a self, storage: &'a Storage) -> TrainJob<'a> {
         let options = TrainOptions { threads: self.threads, now_ms: clock::now_ms() };
         let Self { config, config_text, batch, force, .. } = self;
-        TrainJob { storage, config, config_text, batch, options, force: *force, spark: None }
+        let road = self.road.as_deref();
+        TrainJob { storage, config, config_text, batch, options, force: *force, spark: None, road }
     }
 }
 

@@ -14,7 +14,7 @@ use stores::Storage;
 use super::train::new_id;
 use crate::clock;
 use crate::failure::{Failure, Result};
-use crate::import::{Import, Names, OnError, Source, Totals};
+use crate::import::{Form, Import, Names, OnError, Source, Totals};
 
 /// Records that are kept.
 const RECORDS_MAX: usize = 100;
@@ -104,12 +104,14 @@ impl ImportJob {
         // Requests go on meanwhile.
         let processors = thread::available_parallelism().map_or(1, usize::from);
         let import = Import {
+            by: "import_path",
             store: storage.events.as_ref(),
             scope: order.scope,
             home: &order.home,
             now_ms: self.start_ms,
             parsers: (processors / 2).max(1),
             on_error: OnError::Skip,
+            form: Form::Api,
             names: Names::new(order.declared.clone()),
             fresh: false,
             bytes_read: Arc::default(),

@@ -14,5 +14,5 @@ pub use imports::{ImportOrder, Imports};
 pub use log::log_of;
 pub use report::{is_cancelled, job};
 pub use spark::SparkSubmit;
-pub use train::{Published, TrainJob, app_of};
+pub use train::{Ask, Published, Road, TrainJob, app_of, new_id};
 pub use turn::{ask_to_stop, runs};

@@ -13,7 +13,7 @@ use events::{EngineInstance, EventTime, Json, Registry};
 use super::log::JobLog;
 use super::report::real;
 use super::train::{CANCELLED, SERVER_STOPPED};
-use super::turn::is_asked_to_stop;
+use super::turn::{LOCKED, Turn, is_asked_to_stop};
 use crate::clock;
 
 /// How old a record may become.
@@ -24,6 +24,8 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Members of a record that say why it is about to end: whoever finds it without an end knows the reason.
 pub(super) const CANCELLING: &str = "cancelling";
 pub(super) const STOPPING: &str = "stopping";
+/// When it was written.
+pub(super) const SEEN: &str = "seen";
 
 pub(super) struct Recorder<'a> {
     inner: &'a dyn Observer,
@@ -38,6 +40,8 @@ pub(super) struct Recorder<'a> {
 
 struct State {
     record: EngineInstance,
+    /// Id of the lock that the run holds.
+    lock: String,
     stage: Option<Stage>,
     /// (name, seconds) of those that ended.
     stages: Vec<(String, f64)>,
@@ -55,13 +59,15 @@ impl<'a> Recorder<'a> {
     /// Of the run that `record` describes. Tells `inner` everything, too; `log` what people want to read later.
     pub(super) fn new(
         record: EngineInstance,
+        turn: &Turn,
         registry: &'a dyn Registry,
         stop: PathBuf,
         inner: &'a dyn Observer,
         log: JobLog,
     ) -> Self {
         let run = record.id.clone();
-        let state = State { record, stage: None, stages: Vec::new(), saved: Instant::now() };
+        let lock = turn.id().to_owned();
+        let state = State { record, lock, stage: None, stages: Vec::new(), saved: Instant::now() };
         Self {
             inner,
             registry,
@@ -176,7 +182,8 @@ impl State {
         }
         described
             .with("stages", self.stages_described())
-            .with("seen", EventTime::utc(clock::now_ms()).to_string())
+            .with(SEEN, EventTime::utc(clock::now_ms()).to_string())
+            .with(LOCKED, self.lock.as_str())
     }
 
     fn stages_described(&self) -> Json {

@@ -4,6 +4,7 @@ use events::json::{self, Number, Object};
 use events::{EngineInstance, EventTime, InstanceStatus, Json};
 
 use super::train::CANCELLED;
+use super::turn::LOCKED;
 
 /// A real number as JSON; what JSON cannot say becomes `null`.
 pub(super) fn real(value: f64) -> Json {
@@ -49,7 +50,7 @@ pub fn job(run: &EngineInstance) -> Object {
                 job.push(name, value);
             }
         }
-        report = report.into_iter().filter(|(name, _)| !job.contains(name)).collect();
+        report = report.into_iter().filter(|(name, _)| !job.contains(name) && name != LOCKED).collect();
         if !report.is_empty() {
             job.push("report", report);
         }

@@ -1,14 +1,16 @@
-//! The road through Spark: `spark-submit` runs the jar, which reads this home, counts on the cluster and publishes here.
+//! The road through Spark: this process reads the events, wherever the settings say that they are; `spark-submit` runs the jar,
+//! which counts on the cluster and publishes in the folder of models; search servers are told here again.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
-use engine::{EngineConfig, Observer, TrainReport};
+use engine::{EngineConfig, Observer, Portion, TrainReport};
 use events::json;
-use events::{Json, Kind};
+use events::{EventStore, Json, Kind, Position, Scope};
 
 use crate::failure::{Failure, Result};
 
@@ -21,6 +23,8 @@ const LOOK: Duration = Duration::from_millis(200);
 /// What the job says begins so; the rest is Spark's.
 const TOLD: &str = "[TrainJob] ";
 const ERROR: &str = "[ERROR] ";
+/// Folders of trains begin so.
+const SCRATCH: &str = "spark-";
 /// Of a job that failed without a word of ours: so many of its last lines are shown.
 const LAST_LINES: usize = 8;
 
@@ -35,7 +39,13 @@ pub struct SparkSubmit {
 
 /// One train on it.
 pub struct SparkTrain<'a> {
-    /// Folder of all models, in the home whose events are read.
+    /// Where events are.
+    pub events: &'a dyn EventStore,
+    /// Those of the app.
+    pub scope: Scope,
+    /// Where the store was before they are read.
+    pub position: Position,
+    /// Folder of all models.
     pub models: &'a Path,
     /// Folder of the engine's models.
     pub directory: &'a Path,
@@ -90,6 +100,7 @@ impl SparkSubmit {
         told: &dyn Fn(&str),
     ) -> Result<(u64, TrainReport)> {
         let scratch = Scratch::new(train)?;
+        scratch.write_events(train, observer)?;
         observer.stage("spark", 0);
         let mut child = self.start(train, &scratch)?;
         let stderr = child.stderr.take();
@@ -117,41 +128,53 @@ impl SparkSubmit {
                 command.args(["--conf", &format!("{name}={value}")]);
             }
         }
-        let mut events = OsString::from("arblast:");
-        events.push(train.models.parent().unwrap_or(train.models));
-        command.args(&self.passed).args(["--class", MAIN]).arg(&self.jar);
-        command.arg("--engine").arg(&scratch.engine).arg("--events").arg(events);
+        let mut events = OsString::from("portion:");
+        events.push(&scratch.events);
+        // The driver runs here, whatever spark-defaults.conf says, and ends when this process does, which is told by its input.
+        command.args(&self.passed).args(["--deploy-mode", "client", "--class", MAIN]).arg(&self.jar);
+        command.arg("--attached").arg("--engine").arg(&scratch.engine).arg("--events").arg(events);
+        command.args(["--position", &train.position.to_string()]);
         command.arg("--models").arg(train.models).arg("--result").arg(&scratch.result);
-        command.args(["--run", train.run, "--now", &train.now_ms.to_string()]);
+        command.args(["--run", train.run, "--now", &train.now_ms.to_string(), "--index", "embedded"]);
         if train.force {
             command.arg("--force");
         }
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
         command
             .spawn()
             .map_err(|error| Failure::io(format_args!("cannot run {}", self.program.display()), &error))
     }
 }
 
-/// The engine file as the job reads it, and what it leaves behind; gone in the end.
+/// The engine file and the events as the job reads them, and what it leaves behind; gone in the end.
 struct Scratch {
     folder: PathBuf,
     engine: PathBuf,
+    events: PathBuf,
     result: PathBuf,
 }
 
 impl Scratch {
     fn new(train: &SparkTrain<'_>) -> Result<Self> {
-        let folder = train.directory.join(format!("spark-{}", train.run));
-        let scratch = Self { engine: folder.join("engine.json"), result: folder.join("result.json"), folder };
-        let write = || {
-            std::fs::create_dir_all(&scratch.folder)?;
-            std::fs::write(&scratch.engine, train.config_text)
+        remove_orphans(train.directory);
+        let folder = train.directory.join(format!("{SCRATCH}{}", train.run));
+        let scratch = Self {
+            engine: folder.join("engine.json"),
+            events: folder.join("events"),
+            result: folder.join("result.json"),
+            folder,
         };
-        write().map_err(|error| {
-            Failure::io(format_args!("cannot write {}", scratch.engine.display()), &error)
-        })?;
+        let made = std::fs::create_dir_all(&scratch.folder);
+        made.map_err(|error| Failure::io(format_args!("cannot make {}", scratch.folder.display()), &error))?;
+        write(&scratch.engine, train.config_text.as_bytes())?;
         Ok(scratch)
+    }
+
+    /// About two bytes an event, and the texts of ids.
+    fn write_events(&self, train: &SparkTrain<'_>, observer: &dyn Observer) -> Result<()> {
+        let mut portion = Portion::new(Arc::new(train.config.clone()), train.now_ms);
+        portion.read(train.events, train.scope, observer)?;
+        write(&self.events, &portion.into_bytes())
     }
 
     fn result(&self) -> Result<(u64, TrainReport)> {
@@ -174,6 +197,21 @@ impl Drop for Scratch {
         // Whatever stays is in nobody's way.
         let _ = std::fs::remove_dir_all(&self.folder);
     }
+}
+
+/// What killed trains left behind. This one has its turn, so nobody else's is among it.
+fn remove_orphans(directory: &Path) {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let is_orphan = |name: &OsStr| name.to_str().is_some_and(|name| name.starts_with(SCRATCH));
+    for orphan in entries.filter(|entry| is_orphan(&entry.file_name())) {
+        // Whatever stays is in nobody's way.
+        let _ = std::fs::remove_dir_all(orphan.path());
+    }
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let written = std::fs::write(path, bytes);
+    written.map_err(|error| Failure::io(format_args!("cannot write {}", path.display()), &error))
 }
 
 /// The jar: where it was told to be, beside the program, or where the sources build it.

@@ -11,7 +11,9 @@ mod typed;
 mod value;
 
 pub use pio_env::PioEnv;
-pub use typed::{CorsSettings, EventLimits, Limits, LogFormat, LogSettings, Settings, TlsFiles};
+pub use typed::{
+    CorsSettings, EventLimits, FlightSettings, Limits, LogFormat, LogSettings, Settings, TlsFiles,
+};
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -19,10 +21,14 @@ use std::path::{Path, PathBuf};
 use events::{Json, json};
 
 use crate::failure::{Failure, Result};
+use crate::storage::Places;
 use table::Member;
 
 /// Name of the file in the home directory.
 pub const FILE: &str = "arblast.json";
+
+/// Instead of a URL: in the home directory, whatever PredictionIO's variables say.
+const EMBEDDED: &str = "embedded";
 
 /// Variables of the program that are no members.
 const OTHER_VARIABLES: [&str; 3] = ["ARBLAST_HOME", "ARBLAST_CONFIG", "ARBLAST_BLESS"];
@@ -48,6 +54,8 @@ pub struct Effective {
     pub warnings: Vec<String>,
     /// PredictionIO's variables say that the data is elsewhere, and nobody said that it is here.
     elsewhere: Option<String>,
+    /// What the store of models must be told beside its URL.
+    models_options: Vec<(String, String)>,
 }
 
 /// The value of a member.
@@ -142,12 +150,44 @@ impl Effective {
         effective.read_file(sources, &mut problems)?;
         effective.read_variables(sources, &mut problems);
         effective.read_options(sources, &mut problems);
+        effective.read_storage(sources);
         effective.warn_of_unknown_variables(sources);
-        effective.note_storage(sources);
         match problems.is_empty() {
             true => Ok(effective),
             false => Err(Failure::invalid(problems.join("; "))),
         }
+    }
+
+    /// Where everything is kept.
+    ///
+    /// # Errors
+    /// The settings contradict each other.
+    pub fn places(&self) -> Result<Places> {
+        let text = |name: &str| self.get(name).as_str().map(str::to_owned);
+        let url = |name: &str| text(name).filter(|url| url != EMBEDDED);
+        let index = elasticsearch::Setting {
+            url: url("indexUrl"),
+            api_key: text("indexApiKey"),
+            ca_file: text("indexCaFile").map(PathBuf::from),
+            shards: self.get("indexShards").as_i64().and_then(|n| u32::try_from(n).ok()).unwrap_or(1),
+        };
+        let places = Places {
+            registry: url("registryUrl"),
+            events: url("eventsUrl"),
+            models: text("modelsUrl"),
+            models_options: self.models_options.clone(),
+            index,
+        };
+        if self.is_embedded() && (places.registry.is_some() || places.events.is_some()) {
+            return Err(Failure::invalid(
+                "storage says embedded, and registryUrl or eventsUrl a database: remove one of them",
+            ));
+        }
+        Ok(places)
+    }
+
+    fn is_embedded(&self) -> bool {
+        self.get("storage").as_str() == Some(EMBEDDED)
     }
 
     fn defaults() -> Result<Self> {
@@ -156,7 +196,12 @@ impl Effective {
                 .map_err(|why| Failure::new(events::Kind::Internal, format!("{} {why}", member.name)))?;
             Ok(Value { member, value, source: Source::Default })
         });
-        Ok(Self { values: values.collect::<Result<_>>()?, warnings: Vec::new(), elsewhere: None })
+        Ok(Self {
+            values: values.collect::<Result<_>>()?,
+            warnings: Vec::new(),
+            elsewhere: None,
+            models_options: Vec::new(),
+        })
     }
 
     fn read_file(&mut self, sources: &Sources<'_>, problems: &mut Vec<String>) -> Result<()> {
@@ -225,19 +270,42 @@ impl Effective {
         }
     }
 
-    fn note_storage(&mut self, sources: &Sources<'_>) {
-        let is_said = self.values.iter().any(|v| v.name() == "storage" && v.source != Source::Default);
+    /// What the variables of others say of storage.
+    fn read_storage(&mut self, sources: &Sources<'_>) {
         let look_up = |name: &str| variable(sources, name).map(|(_, text, _)| text);
-        let Some(elsewhere) = pio_storage::elsewhere(&look_up) else { return };
-        let text = format!(
-            "PredictionIO's variables say that data is elsewhere: {elsewhere} Arblast keeps all data in its own directory"
-        );
-        if is_said {
-            self.warnings.push(text);
-        } else {
-            self.elsewhere = Some(format!(
-                "{text}: bring it over with `pio export` and `arblast import`, then set \"storage\": \"embedded\" or ARBLAST_STORAGE=embedded"
-            ));
+        self.set_unless_said("indexUrl", pio_storage::search_servers(&look_up), sources);
+        let pio_storage::Storage { registry, events, models, models_options } =
+            pio_storage::Storage::of(&look_up);
+        let elsewhere = pio_storage::elsewhere(&look_up);
+        if self.is_embedded() {
+            let ignored = registry.or(events).map(|found| format!("${} names a database", found.variable));
+            let told = elsewhere.or(ignored);
+            self.warnings.extend(told.map(|told| {
+                format!("{told}; as storage is \"embedded\", all data is in the home directory")
+            }));
+            return;
+        }
+        self.models_options = models_options;
+        self.set_unless_said("registryUrl", registry, sources);
+        self.set_unless_said("eventsUrl", events, sources);
+        self.set_unless_said("modelsUrl", models, sources);
+        let is_said = |name: &str| {
+            self.values.iter().any(|value| value.name() == name && value.source != Source::Default)
+        };
+        if is_said("registryUrl") && is_said("eventsUrl") {
+            return;
+        }
+        self.elsewhere = elsewhere.map(|told| {
+            format!("PredictionIO's variables say that data is elsewhere: {told} Set registryUrl and eventsUrl to what Arblast knows, or to embedded for the home directory (ARBLAST_STORAGE=embedded: both); docs/migrating.md tells how to bring data over")
+        });
+    }
+
+    fn set_unless_said(&mut self, name: &str, found: Option<pio_storage::Found>, sources: &Sources<'_>) {
+        let unset = |value: &&mut Value| value.name() == name && value.source == Source::Default;
+        if let (Some(found), Some(value)) = (found, self.values.iter_mut().find(unset)) {
+            value.source =
+                variable(sources, &found.variable).map_or(Source::Default, |(_, _, source)| source);
+            value.value = Json::from(found.url);
         }
     }
 

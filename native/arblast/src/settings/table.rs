@@ -69,7 +69,7 @@ impl Member {
 
 /// All members with their sections.
 pub static SECTIONS: &[Section] =
-    &[LISTENING, LIMITS, EVENTS, QUERIES, KEYS, FEEDBACK, TIMES, TLS, CORS, LOGS, STORAGE];
+    &[LISTENING, LIMITS, EVENTS, QUERIES, KEYS, FEEDBACK, FLIGHT, TIMES, TLS, CORS, LOGS, STORAGE, INDEX];
 
 /// All members.
 pub fn members() -> impl Iterator<Item = &'static Member> {
@@ -220,6 +220,55 @@ const FEEDBACK: Section = Section {
     ],
 };
 
+const FLIGHT: Section = Section {
+    title: "Flight server",
+    members: &[
+        member(
+            "flightIp",
+            Kind::Ip,
+            r#""127.0.0.1""#,
+            "Address of `arblast flight serve`; one that others reach needs TLS.",
+        ),
+        member("flightPort", Kind::Whole(0, 65_535), "8815", "0 = a free one."),
+        member(
+            "flightQueriesMax",
+            Kind::Whole(1, 1000),
+            "8",
+            "Statements in work; more wait, then get `UNAVAILABLE`.",
+        ),
+        member(
+            "flightQuerySecondsMax",
+            SECONDS,
+            "300",
+            "From the start of a statement to its last row; then `DEADLINE_EXCEEDED`.",
+        ),
+        member(
+            "flightQueryBytesMax",
+            Kind::Whole(1 << 20, 1 << 40),
+            "268435456",
+            "Memory that a statement may take for sorting, joining and grouping before it goes to disk, or for counting; then `RESOURCE_EXHAUSTED`.",
+        ),
+        member(
+            "flightSpillBytesMax",
+            Kind::Whole(0, 1 << 44),
+            "4294967296",
+            "Temporary files of a statement; then `RESOURCE_EXHAUSTED`.",
+        ),
+        member(
+            "flightRowsMax",
+            Kind::Whole(1, 1 << 40),
+            "50000000",
+            "Rows of a result; then `RESOURCE_EXHAUSTED`.",
+        ),
+        member(
+            "flightExportDirectory",
+            Kind::Path,
+            "null",
+            "Folder where `COPY … TO` may write; without it, it may not.",
+        ),
+    ],
+};
+
 const TIMES: Section = Section {
     title: "Times",
     members: &[
@@ -305,10 +354,45 @@ const LOGS: Section = Section {
 
 const STORAGE: Section = Section {
     title: "Storage",
-    members: &[member(
-        "storage",
-        Kind::Choice(&["embedded"]),
-        r#""embedded""#,
-        "Where events and models are. If PredictionIO's variables name another storage, a server starts only if this is set.",
-    )],
+    members: &[
+        member(
+            "registryUrl",
+            Kind::Secret,
+            "null",
+            "[Database](operations.md#shared-stores) of apps, keys and training runs, such as `postgresql://user:password@host/database`; without it they are in the home directory, where they also are with `embedded`, whatever PredictionIO's variables say. Not shown, as it holds a password.",
+        ),
+        member("eventsUrl", Kind::Secret, "null", "The same for events; `hbase://…`, too."),
+        member(
+            "modelsUrl",
+            Kind::Secret,
+            "null",
+            "[Where models are](operations.md#where-models-are): a path or `file://…`; or, for several machines, `hdfs://name/path`, `s3://bucket/path`, a database; without it `models` in the home directory.",
+        ),
+        member(
+            "storage",
+            Kind::Choice(&["auto", "embedded"]),
+            r#""auto""#,
+            "`auto`: where the three URLs say, else where the variables of PredictionIO or `DATABASE_URL` say, else in the home directory. `embedded`: in the home directory, whatever those variables say.",
+        ),
+    ],
+};
+
+const INDEX: Section = Section {
+    title: "Search servers",
+    members: &[
+        member(
+            "indexUrl",
+            Kind::Secret,
+            "null",
+            "Elasticsearch or OpenSearch that models are published to and that answers: `http(s)://[user:password@]host[:9200][,host…]`. Else that of `PIO_STORAGE_SOURCES_ELASTICSEARCH_HOSTS`; `embedded` = neither.",
+        ),
+        member("indexApiKey", Kind::Secret, "null", "API key for it, instead of user and password."),
+        member(
+            "indexCaFile",
+            Kind::Path,
+            "null",
+            "PEM: authorities of its certificates, instead of those of the system.",
+        ),
+        member("indexShards", Kind::Whole(1, 1024), "1", "Shards of each new index; answers are the same."),
+    ],
 };

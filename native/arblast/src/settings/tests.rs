@@ -42,9 +42,9 @@ fn source(effective: &Effective, name: &str) -> String {
 fn every_member_is_used_and_valid() {
     let effective = effective(&NOTHING).unwrap();
     effective.settings().unwrap();
-    let typed = include_str!("typed.rs");
+    let uses = [include_str!("typed.rs"), include_str!("mod.rs")];
     for value in effective.values() {
-        let is_used = typed.contains(&format!("\"{}\"", value.name())) || value.name() == "storage";
+        let is_used = uses.iter().any(|text| text.contains(&format!("\"{}\"", value.name())));
         assert!(is_used, "{} has no effect", value.name());
         let json = value.value.clone();
         assert_eq!(value::from_json(value.member, &json, Path::new("")), Ok(json), "{}", value.name());
@@ -89,7 +89,12 @@ fn errors_name_the_member_and_what_would_be_right() {
         (r#"{"queryServerIp": "localhost"}"#, "must be an IP address"),
         (r#"{"tlsKeyFile": "a.pem"}"#, "tlsKeyFile needs tlsCertificateFile"),
         (r#"{"corsOrigins": ["https://a/"]}"#, "\"https://a/\" is no origin"),
-        (r#"{"metricsKey": 12345}"#, "metricsKey must be a string that is not empty, not \"***\""),
+        (r#"{"eventsUrl": ["hbase://h"]}"#, "eventsUrl must be a string that is not empty, not an array"),
+        (r#"{"indexUrl": ""}"#, "indexUrl must be a string that is not empty, not an empty one"),
+        (
+            r#"{"metricsKey": 12345}"#,
+            "metricsKey must be a string that is not empty, not a number (put it in quotes)",
+        ),
     ] {
         assert!(of_file(text).contains(words), "{text}: {}", of_file(text));
     }
@@ -111,10 +116,24 @@ fn unknown_variables_are_told() {
 fn another_storage_must_be_given_up_expressly() {
     let pio_env = "PIO_STORAGE_REPOSITORIES_EVENTDATA_SOURCE=HBASE\nPIO_STORAGE_SOURCES_HBASE_TYPE=hbase\n";
     let case = Case { pio_env, ..NOTHING };
-    assert!(effective(&case).unwrap().elsewhere().unwrap().contains("HBase comes with a later version"));
-    let effective = effective(&Case { env: &[("ARBLAST_STORAGE", "embedded")], ..case }).unwrap();
-    assert_eq!(effective.elsewhere(), None);
-    assert_eq!(effective.warnings.len(), 1);
+    assert!(effective(&case).unwrap().elsewhere().unwrap().contains("hbase-site.xml"));
+    let given_up = effective(&Case { env: &[("ARBLAST_STORAGE", "embedded")], ..case }).unwrap();
+    assert_eq!(given_up.elsewhere(), None);
+    assert_eq!(given_up.warnings.len(), 1);
+    // Apps at home, events where they were.
+    let pio_env = "PIO_STORAGE_REPOSITORIES_METADATA_SOURCE=ES\nPIO_STORAGE_SOURCES_ES_TYPE=elasticsearch\n\
+                   PIO_STORAGE_REPOSITORIES_EVENTDATA_SOURCE=HB\nPIO_STORAGE_SOURCES_HB_TYPE=hbase\n\
+                   PIO_STORAGE_SOURCES_HB_HOSTS=zk\nPIO_STORAGE_SOURCES_ELASTICSEARCH_HOSTS=old";
+    let case = Case { pio_env, ..NOTHING };
+    assert!(
+        effective(&case).unwrap().elsewhere().unwrap().contains("METADATA is in ES of type elasticsearch")
+    );
+    let env = &[("ARBLAST_REGISTRY_URL", "embedded"), ("ARBLAST_INDEX_URL", "embedded")];
+    let half = effective(&Case { env, ..case }).unwrap();
+    assert_eq!(half.elsewhere(), None);
+    let places = half.places().unwrap();
+    assert!(places.registry.is_none() && places.index.url.is_none());
+    assert_eq!(places.events.as_deref(), Some("hbase://zk:2181/hbase?namespace=pio_event"));
 }
 
 #[test]

@@ -31,6 +31,8 @@ pub struct Settings {
     pub query_key: Option<String>,
     /// What the query server tells others, and whom.
     pub feedback: FeedbackSettings,
+    /// Of the Flight server.
+    pub flight: FlightSettings,
     /// What a connection and a request may take.
     pub limits: Limits,
     /// HTTPS, if given.
@@ -128,6 +130,25 @@ impl fmt::Debug for FeedbackSettings {
     }
 }
 
+/// The Flight server.
+#[derive(Debug, Clone)]
+pub struct FlightSettings {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Statements in work.
+    pub queries_max: usize,
+    /// From the start of a statement to its last row.
+    pub query_time_max: Duration,
+    /// Memory of a statement.
+    pub query_bytes_max: usize,
+    /// Temporary files of a statement.
+    pub spill_bytes_max: u64,
+    /// Rows of a result.
+    pub rows_max: u64,
+    /// Where statements may write files.
+    pub export_directory: Option<PathBuf>,
+}
+
 /// PEM files.
 #[derive(Debug, Clone)]
 pub struct TlsFiles {
@@ -180,6 +201,7 @@ impl Effective {
             server_key: self.text("serverKey").map(str::to_owned),
             query_key: self.text("queryKey").map(str::to_owned),
             feedback: self.feedback()?,
+            flight: self.flight(),
             events: self.events(),
             webhooks_file: self.text("webhooksFile").map(PathBuf::from),
             limits: self.limits(),
@@ -201,6 +223,18 @@ impl Effective {
             queued_events_max: self.size("queuedEventsMax"),
             uploads_max: self.size("uploadsMax"),
             reads_max: self.size("readsMax"),
+        }
+    }
+
+    fn flight(&self) -> FlightSettings {
+        FlightSettings {
+            address: self.address("flightIp", "flightPort"),
+            queries_max: self.size("flightQueriesMax"),
+            query_time_max: self.seconds("flightQuerySecondsMax"),
+            query_bytes_max: self.size("flightQueryBytesMax"),
+            spill_bytes_max: self.whole("flightSpillBytesMax"),
+            rows_max: self.whole("flightRowsMax"),
+            export_directory: self.text("flightExportDirectory").map(PathBuf::from),
         }
     }
 

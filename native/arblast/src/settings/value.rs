@@ -13,7 +13,7 @@ pub fn from_json(member: &Member, json: &Json, directory: &Path) -> Result<Json,
     if json.is_null() {
         return default(member);
     }
-    let wrong = || format!("must be {}, not {}", member.kind, shown(member, json));
+    let wrong = || format!("must be {}, not {}", member.kind, told(member, json));
     match (member.kind, json) {
         (Kind::Flag, Json::Bool(_)) => Ok(json.clone()),
         (Kind::Whole(min, max), Json::Number(number)) => {
@@ -48,7 +48,7 @@ pub fn from_text(member: &Member, text: &str) -> Result<Json, String> {
             Some(Json::Array(items.map(Json::from).collect()))
         }
     };
-    value.ok_or_else(|| format!("must be {}, not {}", member.kind, shown(member, &Json::from(text))))
+    value.ok_or_else(|| format!("must be {}, not {}", member.kind, told(member, &Json::from(text))))
 }
 
 /// What holds if nobody sets the member.
@@ -56,12 +56,19 @@ pub fn default(member: &Member) -> Result<Json, String> {
     events::json::parse(member.default.as_bytes()).map_err(|error| format!("has a wrong default: {error}"))
 }
 
-/// A value as people may see it.
-pub fn shown(member: &Member, value: &Json) -> String {
-    match member.kind {
-        Kind::Secret if !value.is_null() => "\"***\"".to_owned(),
-        _ => value.excerpt(),
-    }
+/// A wrong value as a message may tell it: of a secret, what kind of value it is.
+fn told(member: &Member, value: &Json) -> String {
+    let kind = match value {
+        _ if !matches!(member.kind, Kind::Secret) => return value.excerpt(),
+        Json::Null => "null",
+        Json::Bool(_) => "true or false",
+        Json::Number(_) => "a number (put it in quotes)",
+        Json::String(text) if text.is_empty() => "an empty one",
+        Json::String(_) => "this one",
+        Json::Array(_) => "an array",
+        Json::Object(_) => "an object",
+    };
+    kind.to_owned()
 }
 
 /// As a message says it: "must be …".

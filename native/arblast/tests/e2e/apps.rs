@@ -191,6 +191,7 @@ fn version_help_and_wrong_arguments() {
         "models",
         "rollback",
         "doctor",
+        "eval",
         "itemsimilarity",
         "version",
     ];
@@ -210,7 +211,7 @@ fn version_help_and_wrong_arguments() {
 fn what_is_not_needed_is_refused_by_name() {
     let program = Program::new();
     let refused = [
-        (&["eval", "org.example.Evaluation", "--batch", "x"][..], "batchpredict"),
+        (&["eval", "org.example.Evaluation", "--batch", "x"][..], "Scala"),
         (&["template", "get", "a/b", "dir"], "arblast sample"),
         (&["run", "org.example.Main"], "itemsimilarity"),
         (&["upgrade", "0.8.2"], "No longer supported"),
@@ -220,8 +221,17 @@ fn what_is_not_needed_is_refused_by_name() {
         let error = program.refused(1, args);
         assert!(error.contains(replacement), "{args:?}: {error}");
     }
-    let error = program.refused(1, &["export", "--app", "a", "--output", "x", "--format", "parquet"]);
-    assert!(error.contains("json"), "{error}");
+}
+
+#[test]
+fn what_needs_the_other_program_says_so_without_it() {
+    let program = Program::new();
+    let alone = program.path("arblast");
+    std::fs::copy(env!("CARGO_BIN_EXE_arblast"), &alone).unwrap();
+    let output = std::process::Command::new(&alone).args(["flight", "serve"]).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("arblast-flight must stand in the same directory"), "{error}");
 }
 
 #[test]

@@ -76,6 +76,10 @@ fn train_reports_publishes_and_records() {
     assert_eq!(text(&models, "1.engineInstanceId"), text(&json, "engineInstanceId"));
     assert!(at(&models, "1.current").as_bool().unwrap() && !at(&models, "0.current").as_bool().unwrap());
     assert!(program.ok(&["models"]).contains("*2"));
+    let engine = std::fs::read_to_string(program.path("engine.json")).unwrap();
+    program.write("engine.json", &engine.replacen('{', r#"{"sparkConf": {"master": "spark://h:7077"},"#, 1));
+    let out = program.ok(&["train"]);
+    assert!(out.contains("`arblast train -- --master spark://h:7077` counts there."), "{out}");
 }
 
 #[test]

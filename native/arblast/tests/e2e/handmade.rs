@@ -6,6 +6,11 @@ use crate::program::{Program, at, shared, text};
 
 #[test]
 fn the_handmade_queries_give_the_published_answers() {
+    give_the_published_answers(&Program::new(), "{}");
+}
+
+/// In a home with these settings.
+pub fn give_the_published_answers(program: &Program, settings: &str) {
     let Some(data) = shared("data/ur-handmade") else {
         // Not a print macro: the test runner would swallow it.
         use std::io::Write as _;
@@ -15,13 +20,13 @@ fn the_handmade_queries_give_the_published_answers() {
         );
         return;
     };
-    let program = Program::new();
     let file = |name: &str| std::fs::read_to_string(data.join(name)).unwrap();
     let engine =
         file("engine.json").replacen("\"indexName\"", "\"scoring\": \"es5-compat\", \"indexName\"", 1);
     assert!(engine.contains("es5-compat"));
     program.write("engine.json", &engine);
     program.ok(&["app", "new", "handmade"]);
+    program.write("home/arblast.json", settings);
     program.ok(&["import", "--app", "handmade", "--input", data.join("events.jsonl").to_str().unwrap()]);
     program.ok(&["train", "--now", "2026-01-15T12:00:00Z"]);
 

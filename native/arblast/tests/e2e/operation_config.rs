@@ -137,15 +137,15 @@ fn pio_env_is_read_and_never_executed() {
 fn a_server_does_not_start_where_its_data_is_said_to_be_elsewhere() {
     let program = trained();
     let env = [
-        ("PIO_STORAGE_REPOSITORIES_EVENTDATA_SOURCE", "PGSQL"),
-        ("PIO_STORAGE_SOURCES_PGSQL_TYPE", "jdbc"),
-        ("PIO_STORAGE_SOURCES_PGSQL_URL", "jdbc:postgresql://pio:hunter2@db/pio"),
-        ("PIO_STORAGE_SOURCES_PGSQL_PASSWORD", "hunter2"),
+        ("PIO_STORAGE_REPOSITORIES_EVENTDATA_SOURCE", "ORA"),
+        ("PIO_STORAGE_SOURCES_ORA_TYPE", "jdbc"),
+        ("PIO_STORAGE_SOURCES_ORA_URL", "jdbc:oracle://pio:hunter2@db/pio"),
+        ("PIO_STORAGE_SOURCES_ORA_PASSWORD", "hunter2"),
     ];
     let outcome = run(&program, &["deploy", "--port", "0"], &env);
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
     assert!(
-        outcome.stderr.contains("EVENTDATA is in PGSQL of type jdbc at jdbc:postgresql://db/pio"),
+        outcome.stderr.contains("EVENTDATA is in ORA of type jdbc at jdbc:oracle://db/pio"),
         "{outcome:?}"
     );
     assert!(outcome.stderr.contains("ARBLAST_STORAGE=embedded"), "{outcome:?}");

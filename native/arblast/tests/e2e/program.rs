@@ -12,6 +12,7 @@ use tempfile::TempDir;
 /// The program with a home and a working directory that vanish with it.
 pub struct Program {
     directory: TempDir,
+    env: Vec<(String, String)>,
 }
 
 /// How a command ended.
@@ -24,7 +25,13 @@ pub struct Outcome {
 
 impl Program {
     pub fn new() -> Self {
-        Self { directory: tempfile::tempdir().unwrap() }
+        Self { directory: tempfile::tempdir().unwrap(), env: Vec::new() }
+    }
+
+    /// With these variables in the environment of all its commands.
+    pub fn with_env(env: &[(&str, &str)]) -> Self {
+        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self { env, ..Self::new() }
     }
 
     /// A file in the working directory.
@@ -48,6 +55,7 @@ impl Program {
         command.args(args).current_dir(self.directory.path()).env("ARBLAST_HOME", self.home());
         // on a busy machine a history may take longer than by default, and the answer would do without it
         command.env("ARBLAST_HISTORY_MS_MAX", "60000");
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

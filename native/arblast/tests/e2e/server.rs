@@ -34,7 +34,7 @@ impl Server {
         (status, json::parse(body.as_bytes()).unwrap_or_else(|error| panic!("{path}: {error}: {body}")))
     }
 
-    fn generation(&self) -> i64 {
+    pub fn generation(&self) -> i64 {
         number(&self.request("GET", "/health", "").1, "generation")
     }
 

@@ -4,6 +4,7 @@
 
 mod answers;
 mod dither;
+mod evaluation;
 mod live;
 mod portions;
 mod pruning;

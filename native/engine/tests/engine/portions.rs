@@ -7,7 +7,7 @@ use engine::{Counting, Error, Portion, Summing, Trained};
 use events::{EventStore, Kind};
 use proptest::prelude::*;
 
-use super::shop::{NOW, SCOPE, Shop, bytes, config, outdoor};
+use super::shop::{NOW, SCOPE, Shop, Silent, bytes, config, outdoor};
 
 /// Every event of the shop goes to the portion that `of` names; portions travel, and so do the blocks.
 fn in_pieces(shop: &Shop, parameters: &str, of: impl Fn(usize) -> usize, block: u32) -> Trained {
@@ -23,21 +23,22 @@ fn in_pieces(shop: &Shop, parameters: &str, of: impl Fn(usize) -> usize, block: 
         .unwrap();
     let mut all = Portion::new(config, NOW);
     portions.into_iter().rev().for_each(|portion| all.merge(&portion.into_bytes()).unwrap());
-    let mut training = all.prepare(None, 2).unwrap();
+    let mut training = all.prepare(None, 2, &Silent).unwrap();
     training.check().unwrap();
-    let counting = Counting::from_bytes(&training.counting(0, 1).unwrap()).unwrap();
+    let correlating = training.correlating().unwrap();
+    let counting = Counting::from_bytes(&correlating.counting(0, 1).unwrap()).unwrap();
     let parts: Vec<Counting> =
-        (0..3).map(|part| Counting::from_bytes(&training.counting(part, 3).unwrap()).unwrap()).collect();
+        (0..3).map(|part| Counting::from_bytes(&correlating.counting(part, 3).unwrap()).unwrap()).collect();
     for indicator in 0..counting.indicators() {
         for first in (0..counting.items()).step_by(block as usize) {
             let counted = counting.block(indicator, first..first + block).unwrap();
             let mut sums = Summing::new(&parts[1], indicator, first..first + block).unwrap();
             parts.iter().for_each(|part| sums.add(part).unwrap());
             assert_eq!(sums.block(), counted);
-            training.add(&counted.to_bytes()).unwrap();
+            correlating.add(&counted.to_bytes()).unwrap();
         }
     }
-    assert!(training.counting(3, 3).is_none());
+    assert!(correlating.counting(3, 3).is_none());
     training.assemble().unwrap()
 }
 
@@ -74,13 +75,14 @@ fn blocks_must_follow_each_other_and_be_complete() {
     let mut portion = Portion::new(Arc::new(config("")), NOW);
     portion.push_pairs(0, [("u", "a"), ("u", "b"), ("v", "c")].into_iter()).unwrap();
     assert_eq!(portion.push_pairs(2, [("u", "a")].into_iter()).unwrap_err().kind(), Kind::Invalid);
-    let mut training = portion.prepare(None, 1).unwrap();
-    let counting = Counting::from_bytes(&training.counting(0, 1).unwrap()).unwrap();
+    let mut training = portion.prepare(None, 1, &Silent).unwrap();
+    let correlating = training.correlating().unwrap();
+    let counting = Counting::from_bytes(&correlating.counting(0, 1).unwrap()).unwrap();
     let block = |indicator, items| counting.block(indicator, items).unwrap().to_bytes();
-    assert!(training.add(&block(0, 1..3)).is_err(), "the first is missing");
-    training.add(&block(0, 0..1)).unwrap();
-    assert!(training.add(&block(0, 0..1)).is_err(), "twice");
-    training.add(&block(0, 1..9)).unwrap();
+    assert!(correlating.add(&block(0, 1..3)).is_err(), "the first is missing");
+    correlating.add(&block(0, 0..1)).unwrap();
+    assert!(correlating.add(&block(0, 0..1)).is_err(), "twice");
+    correlating.add(&block(0, 1..9)).unwrap();
     assert!(counting.block(2, 0..1).is_err());
     assert_eq!(training.assemble().unwrap_err().kind(), Kind::Corrupt, "the second indicator is missing");
 }
@@ -96,7 +98,7 @@ fn lines_are_interactions() {
         "not user,item (comma or tab, no quoting): there is no separator, in: no separator"
     );
     assert!(portion.push_text(2, b"").is_err(), "there is no third indicator");
-    let training = portion.prepare(None, 1).unwrap();
+    let training = portion.prepare(None, 1, &Silent).unwrap();
     assert_eq!(training.report().indicators[0].cells, 3);
 }
 

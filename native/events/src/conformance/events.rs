@@ -126,7 +126,8 @@ fn verbatim<S: EventStore>(store: S, reopen: impl Fn(S) -> S) {
     assert_eq!(visited, given, "scan lends what was appended");
 }
 
-/// Stores make ids: 32 lower-case hexadecimal digits, never the same twice, not even after reopening.
+/// Stores make ids, never the same twice, not even after reopening: 32 lower-case hexadecimal digits, or what PredictionIO
+/// makes where it keeps the same rows: 43 digits of URL-safe Base64.
 fn ids<S: EventStore>(store: S, reopen: impl Fn(S) -> S) {
     let batch: Vec<Event> = (0..100).map(|i| event("buy", "u", "same", i / 10)).collect();
     let mut ids = store.append(SCOPE, &batch).unwrap();
@@ -134,7 +135,9 @@ fn ids<S: EventStore>(store: S, reopen: impl Fn(S) -> S) {
     ids.extend(store.append(SCOPE, &batch).unwrap());
     for id in &ids {
         let is_hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        assert!(id.len() == 32 && id.bytes().all(is_hex), "generated id {id}");
+        let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        let hex = id.len() == 32 && id.bytes().all(is_hex);
+        assert!(hex || id.len() == 43 && id.bytes().all(is_base64), "generated id {id}");
         assert_eq!(store.get(SCOPE, id).unwrap().unwrap().event_id.as_deref(), Some(id.as_str()));
     }
     let mut sorted = ids.clone();

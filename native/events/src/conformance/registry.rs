@@ -1,8 +1,8 @@
 //! What every registry must do.
 
 use crate::{
-    AccessKey, App, DeclaredEvents, EngineInstance, InstanceStatus, Kind, NewApp, OnUnknown, Registry,
-    Result, Rights,
+    AccessKey, App, DeclaredEvents, EngineInstance, InstanceStatus, Kind, NewApp, NewChannel, OnUnknown,
+    Registry, Result, Rights,
 };
 
 /// Runs the suite. `fresh` makes an empty registry; `reopen` closes one and opens it again.
@@ -145,14 +145,17 @@ fn rotation<R: Registry>(registry: R, reopen: impl Fn(R) -> R) {
 fn channels<R: Registry>(registry: R, reopen: impl Fn(R) -> R) {
     let one = registry.create_app(&named("one")).unwrap().id;
     let two = registry.create_app(&named("two")).unwrap().id;
-    let web = registry.create_channel(one, "web").unwrap();
-    let app = registry.create_channel(one, "App-0123456789ab").unwrap();
-    let other = registry.create_channel(two, "web").unwrap();
+    let web = registry.create_channel(&NewChannel::named(one, "web")).unwrap();
+    let app = registry.create_channel(&NewChannel::named(one, "App-0123456789ab")).unwrap();
+    let other = registry.create_channel(&NewChannel::named(two, "web")).unwrap();
     assert!(web.id > 0 && web.id < app.id && app.id < other.id, "ids are unique over all apps");
     assert_eq!((web.name.as_str(), web.app), ("web", one));
-    assert_invalid(registry.create_channel(one, "web"), "a name that is taken in this app");
+    assert_invalid(
+        registry.create_channel(&NewChannel::named(one, "web")),
+        "a name that is taken in this app",
+    );
     for name in ["", "0123456789abcdefg", "a b", "a_b", "ü", "a\n", "a.b"] {
-        assert_invalid(registry.create_channel(one, name), "a malformed name");
+        assert_invalid(registry.create_channel(&NewChannel::named(one, name)), "a malformed name");
     }
     let registry = reopen(registry);
     assert_eq!(registry.channels(one).unwrap(), [web, app.clone()]);
@@ -160,9 +163,17 @@ fn channels<R: Registry>(registry: R, reopen: impl Fn(R) -> R) {
     assert!(registry.delete_channel(app.id).unwrap());
     assert!(!registry.delete_channel(app.id).unwrap());
     let registry = reopen(registry);
-    let again = registry.create_channel(one, "App-0123456789ab").unwrap();
+    let again = registry.create_channel(&NewChannel::named(one, "App-0123456789ab")).unwrap();
     assert!(again.id > other.id, "an id does not come again: it names stored events");
     assert_eq!(registry.channels(two).unwrap(), [other]);
+    let with = |name: &str, id| NewChannel { id: Some(id), ..NewChannel::named(two, name) };
+    assert_invalid(registry.create_channel(&with("a", 0)), "id 0");
+    assert_invalid(registry.create_channel(&with("a", again.id)), "an id that is taken by another app");
+    let (far, near) = (again.id + 50, again.id + 20);
+    assert_eq!(registry.create_channel(&with("far", far)).unwrap().id, far);
+    assert_eq!(registry.create_channel(&with("near", near)).unwrap().id, near);
+    let registry = reopen(registry);
+    assert_eq!(registry.create_channel(&NewChannel::named(one, "next")).unwrap().id, far + 1);
 }
 
 /// An app takes its channels and keys with it, and only those.
@@ -171,7 +182,7 @@ fn deleted_app<R: Registry>(registry: R, reopen: impl Fn(R) -> R) {
     let two = registry.create_app(&named("two")).unwrap().id;
     for (app, key) in [(one, "k1"), (one, "k2"), (two, "k3")] {
         registry.create_access_key(&AccessKey::new(key, app)).unwrap();
-        registry.create_channel(app, key).unwrap();
+        registry.create_channel(&NewChannel::named(app, key)).unwrap();
     }
     assert!(registry.delete_app(one).unwrap());
     let registry = reopen(registry);

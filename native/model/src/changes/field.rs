@@ -1,5 +1,6 @@
 //! The values of one property in the items that have changed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::PropertyPart;
@@ -77,6 +78,18 @@ impl FieldChanges {
         next.shown = [0; SHARDS];
         for shard in rows.iter().filter_map(shard) {
             count(&mut next.shown, shard);
+        }
+    }
+
+    /// The values of the rows in `places`, which are translated.
+    pub(super) fn part(&self, places: &BTreeMap<u32, u32>) -> PropertyPart {
+        let place = |row: &u32| places.get(row).copied();
+        let keywords = self.keywords.iter().filter_map(|(text, row)| Some((place(row)?, text.to_string())));
+        PropertyPart {
+            name: self.name.clone(),
+            keywords: keywords.collect(),
+            numbers: self.numbers.iter().filter_map(|(row, value)| Some((place(row)?, *value))).collect(),
+            dates: self.dates.iter().filter_map(|(row, value)| Some((place(row)?, *value))).collect(),
         }
     }
 

@@ -3,7 +3,7 @@
 mod field;
 mod order;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 use crate::bits::Bits;
@@ -103,6 +103,16 @@ impl ItemChanges {
             next.orders = Some(Arc::default());
         }
         next
+    }
+
+    /// What is known of these items, in the form that [`with`](Self::with) takes; nothing of items that have not changed.
+    pub fn of(&self, model: &Model, items: &BTreeSet<String>) -> (Vec<ChangedItem>, Vec<PropertyPart>) {
+        let rows = items.iter().filter_map(|id| model.find(id).or_else(|| self.find(id)));
+        let rows: BTreeSet<u32> = rows.filter(|row| self.changed.contains(*row)).collect();
+        let places: BTreeMap<u32, u32> = rows.iter().copied().zip(0..).collect();
+        let items = rows.iter().filter_map(|row| self.item(*row).cloned()).collect();
+        let parts = self.fields.iter().map(|field| field.part(&places));
+        (items, parts.filter(|part| !part.is_empty()).collect())
     }
 
     /// The row of an item, which gets one if it is new.

@@ -4,7 +4,39 @@ use super::filter::{Within, gather};
 use super::sums::round;
 use super::terms::{self, Term};
 use crate::bits::Bits;
-use crate::{Bounds, Clause, Condition, Evidence, Explanation, Scoring, SearchPlan, View};
+use crate::{Condition, Evidence, Explanation, Scoring, SearchPlan, View};
+
+impl Explanation {
+    /// Of an item for which these conditions hold, in any index. `is_gone`: it was deleted.
+    pub fn of(
+        plan: &SearchPlan,
+        id: &str,
+        is_gone: bool,
+        evidence: Vec<Evidence>,
+        holds: impl Fn(&Condition) -> bool,
+    ) -> Self {
+        let mut rejected_by = Vec::new();
+        if is_gone {
+            rejected_by.push(format!("item {id} was deleted"));
+        }
+        if plan.exclude_items.iter().any(|excluded| excluded == id) {
+            rejected_by.push(format!("item {id} is excluded"));
+        }
+        let failed = plan.must.iter().filter(|condition| !holds(condition));
+        rejected_by.extend(failed.map(|condition| format!("must: {condition}")));
+        let forbidden = plan.must_not.iter().filter(|condition| holds(condition));
+        rejected_by.extend(forbidden.map(|condition| format!("must not: {condition}")));
+        let factors = plan.factors.iter().filter(|(condition, _)| holds(condition));
+        let factors: Vec<(String, f32)> =
+            factors.map(|(condition, factor)| (condition.field().to_owned(), *factor)).collect();
+        let sum: f64 = evidence.iter().map(|evidence| f64::from(evidence.weight)).sum();
+        let scaled = factors.iter().fold(sum, |sum, (_, factor)| sum * f64::from(*factor));
+        if !plan.by_ranking && round(scaled) == 0.0 {
+            rejected_by.push(Self::NO_SCORE.to_owned());
+        }
+        Self { evidence, factors, rejected_by }
+    }
+}
 
 impl View<'_> {
     /// What the plan did with one item: what scored it, what scaled it, what keeps it out. Slower than a search: for people.
@@ -14,25 +46,8 @@ impl View<'_> {
             return Explanation { rejected_by, ..Explanation::default() };
         };
         let evidence = self.evidence(plan, row);
-        let mut rejected_by = Vec::new();
-        if self.changes.gone().binary_search(&row).is_ok() {
-            rejected_by.push(format!("item {id} was deleted"));
-        }
-        if plan.exclude_items.iter().any(|excluded| excluded == id) {
-            rejected_by.push(format!("item {id} is excluded"));
-        }
-        let fails = |condition: &&Condition| !self.holds(condition, row);
-        rejected_by.extend(plan.must.iter().filter(fails).map(|condition| format!("must: {condition}")));
-        let holds = |condition: &&Condition| self.holds(condition, row);
-        rejected_by
-            .extend(plan.must_not.iter().filter(holds).map(|condition| format!("must not: {condition}")));
-        let sum: f64 = evidence.iter().map(|evidence| f64::from(evidence.weight)).sum();
-        if !plan.by_ranking && round(sum) == 0.0 {
-            rejected_by.push("it has no score, and results are not filled up by ranking".to_owned());
-        }
-        let factors = plan.factors.iter().filter(|(condition, _)| self.holds(condition, row));
-        let factors = factors.map(|(condition, factor)| (field(condition).to_owned(), *factor)).collect();
-        Explanation { evidence, factors, rejected_by }
+        let is_gone = self.changes.gone().binary_search(&row).is_ok();
+        Explanation::of(plan, id, is_gone, evidence, |condition| self.holds(condition, row))
     }
 
     fn evidence(self, plan: &SearchPlan, row: u32) -> Vec<Evidence> {
@@ -74,11 +89,5 @@ impl View<'_> {
                 bits.contains(row)
             }
         }
-    }
-}
-
-fn field(condition: &Condition) -> &str {
-    match condition {
-        Condition::Values(Clause { field, .. }) | Condition::Within(Bounds { field, .. }) => field,
     }
 }

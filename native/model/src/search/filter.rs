@@ -88,11 +88,9 @@ fn milliseconds(date: i64) -> f64 {
     date as f64
 }
 
+#[inline]
 fn inside(bounds: &Bounds, value: f64) -> bool {
-    bounds.gt.is_none_or(|bound| value > bound)
-        && bounds.gte.is_none_or(|bound| value >= bound)
-        && bounds.lt.is_none_or(|bound| value < bound)
-        && bounds.lte.is_none_or(|bound| value <= bound)
+    bounds.hold(value)
 }
 
 /// Items that have any of the clause's values.

@@ -12,11 +12,13 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::bits::Bits;
 use crate::{Condition, Hit, Scoring, SearchPlan, View};
+pub use es5::es5_shard;
 pub(crate) use es5::{SHARDS, Shards, shard};
 use filter::{Filter, Within};
 use order::Order;
 pub(crate) use order::Permutation;
 use sums::Sums;
+pub use terms::term_weight;
 use top::{Top, key, unkey};
 
 /// Working memory of one search, kept from query to query.

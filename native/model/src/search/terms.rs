@@ -10,7 +10,7 @@ use super::es5::SHARDS;
 use super::sums::{Sums, single};
 use crate::array::Array;
 use crate::bits::Bits;
-use crate::{Clause, View};
+use crate::{Clause, Scoring, View};
 
 /// A value that some clause asks for and some item has.
 #[derive(Debug, Clone, Copy)]
@@ -94,10 +94,10 @@ impl Term<'_> {
         let of_model = view.model_field(self.field).map_or(0, |field| field.documents);
         let changes = view.field_changes(self.field);
         let documents = changes.map_or(of_model, |changes| changes.documents(of_model));
-        single(self.boost) * idf(documents, self.rows(view).len())
+        term_weight(Scoring::Global, self.boost, documents, self.rows(view).len())
     }
 
-    /// The same for an item of each shard, with the roundings of Lucene 6.
+    /// The same for an item of each shard.
     pub(super) fn shard_weights(&self, view: View<'_>) -> [f32; SHARDS] {
         let of_model = view.model.shards().documents.get(self.field).copied().unwrap_or_default();
         let changes = view.field_changes(self.field);
@@ -105,8 +105,7 @@ impl Term<'_> {
         let mut matching = [0; SHARDS];
         self.rows(view).for_each(|row| matching[usize::from(view.shard(row)).min(SHARDS - 1)] += 1);
         std::array::from_fn(|shard| {
-            let weight = idf(documents[shard], matching[shard]) * single(self.boost) * 2.2 * 1.0;
-            weight / (1.0 + 1.2)
+            term_weight(Scoring::Es5Compat, self.boost, documents[shard], matching[shard])
         })
     }
 
@@ -130,6 +129,18 @@ impl Term<'_> {
         self.field == other.field
             && self.value == other.value
             && (self.value != UNKNOWN || self.text == other.text)
+    }
+}
+
+/// What a value adds to the score of an item that has it, if `matching` of `documents` with any value in the field have it.
+/// For [`Scoring::Es5Compat`] count within a shard; the roundings are those of Lucene 6.
+pub fn term_weight(scoring: Scoring, boost: f64, documents: u32, matching: u32) -> f32 {
+    match scoring {
+        Scoring::Global => single(boost) * idf(documents, matching),
+        Scoring::Es5Compat => {
+            let weight = idf(documents, matching) * single(boost) * 2.2 * 1.0;
+            weight / (1.0 + 1.2)
+        }
     }
 }
 

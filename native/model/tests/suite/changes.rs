@@ -1,13 +1,13 @@
 //! A model with changes of items answers as a model does that was made of the changed items.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::{ChangedItem, ItemChanges, Model, PropertyPart, SearchPlan, View};
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 
 use crate::build::{self, Document, Documents};
-use crate::twin::{INDICATORS, RANKINGS, document, documents, plan};
+use crate::plans::{INDICATORS, RANKINGS, document, documents, plan};
 
 /// Items by id: what they are now, or `None` if they are gone.
 type Batch = Vec<(String, Option<Document>)>;
@@ -100,8 +100,20 @@ proptest! {
             changes = changes.with(&model, items, properties);
             let retrained = build::model(&build::parts(&after, &INDICATORS, &rankings));
             same(View::new(&model, &changes), &retrained, &plans)?;
+            // Told to another index in one go.
+            let all = all_ids(&model, &after, &retrained);
+            let (items, properties) = changes.of(&model, &all);
+            let again = ItemChanges::default().with(&model, items, properties);
+            same(View::new(&model, &again), &retrained, &plans)?;
         }
     }
+}
+
+/// Every id there is or was.
+fn all_ids(model: &Model, after: &Documents, retrained: &Model) -> BTreeSet<String> {
+    let before = (0..model.items()).filter_map(|row| model.item(row)).map(str::to_owned);
+    let now = (0..retrained.items()).filter_map(|row| retrained.item(row)).map(str::to_owned);
+    before.chain(now).chain(after.keys().cloned()).collect()
 }
 
 /// What was handed out before stays as it was.

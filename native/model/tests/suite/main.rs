@@ -6,7 +6,9 @@
 
 mod build;
 mod changes;
+mod conformance;
 mod corruption;
 mod handmade;
+mod plans;
 mod twin;
 mod writing;

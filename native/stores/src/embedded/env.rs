@@ -1,7 +1,7 @@
 //! The LMDB environment: the only place that knows how it is opened, and that turns its errors into ours.
 
 use std::fs::{self, Metadata, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::ops::Bound;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -41,8 +41,13 @@ pub(super) struct Env {
 
 /// Makes the directory and gives its canonical path.
 pub(crate) fn create_directory(directory: &Path) -> Result<PathBuf> {
-    let failed = |error: std::io::Error| {
-        error::io(directory, "create", error.kind(), error.raw_os_error()).with_source(error)
+    let failed = |error: std::io::Error| match error.kind() {
+        ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
+            let text =
+                format!("{} must be a directory: it, or a part of its path, is a file", directory.display());
+            Error::new(Kind::Invalid, text)
+        }
+        kind => error::io(directory, "create", kind, error.raw_os_error()).with_source(error),
     };
     fs::create_dir_all(directory).map_err(failed)?;
     directory.canonicalize().map_err(failed)

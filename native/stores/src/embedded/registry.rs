@@ -1,8 +1,8 @@
 //! Apps, access keys, channels and engine instances. Small tables, read whole.
 
 use events::{
-    AccessKey, App, Channel, DeclaredEvents, EngineInstance, Error, InstanceStatus, Kind, NewApp, OnUnknown,
-    Registry, Result, Rights, Scope,
+    AccessKey, App, Channel, DeclaredEvents, EngineInstance, Error, InstanceStatus, Kind, NewApp, NewChannel,
+    OnUnknown, Registry, Result, Rights, Scope,
 };
 
 use super::bytes::{Reader, put_optional, put_signed, put_text, put_unsigned};
@@ -92,10 +92,9 @@ impl Registry for Embedded {
         self.0.write(move |writer| writer.core.env.delete(&mut writer.txn, writer.core.tables.keys, &key))
     }
 
-    fn create_channel(&self, app: u32, name: &str) -> Result<Channel> {
-        Channel::check_name(name)?;
-        let name = name.to_owned();
-        self.0.write(move |writer| writer.create_channel(app, &name))
+    fn create_channel(&self, channel: &NewChannel) -> Result<Channel> {
+        let new = channel.clone();
+        self.0.write(move |writer| writer.create_channel(&new))
     }
 
     fn channels(&self, app: u32) -> Result<Vec<Channel>> {
@@ -213,20 +212,20 @@ impl Writer<'_> {
         self.core.env.delete(&mut self.txn, tables.apps, &id.to_be_bytes())
     }
 
-    fn create_channel(&mut self, app: u32, name: &str) -> Result<Channel> {
+    fn create_channel(&mut self, new: &NewChannel) -> Result<Channel> {
         let table = self.core.tables.channels;
-        if self.list(table, decode_channel)?.iter().any(|channel| channel.app == app && channel.name == name)
-        {
-            return Err(invalid(format!("Channel {name} already exists.")));
-        }
-        let id =
-            self.last_id(LAST_CHANNEL)?.checked_add(1).ok_or_else(|| invalid("no channel id is left"))?;
-        self.set_last_id(LAST_CHANNEL, id)?;
+        new.check(&self.list(table, decode_channel)?)?;
+        let last = self.last_id(LAST_CHANNEL)?;
+        let id = match new.id {
+            Some(id) => id,
+            None => last.checked_add(1).ok_or_else(|| invalid("no channel id is left"))?,
+        };
+        self.set_last_id(LAST_CHANNEL, last.max(id))?;
         let mut bytes = Vec::new();
-        put_unsigned(&mut bytes, u64::from(app));
-        put_text(&mut bytes, name);
+        put_unsigned(&mut bytes, u64::from(new.app));
+        put_text(&mut bytes, &new.name);
         self.core.env.put(&mut self.txn, table, &id.to_be_bytes(), &bytes)?;
-        Ok(Channel { id, name: name.to_owned(), app })
+        Ok(Channel { id, name: new.name.clone(), app: new.app })
     }
 }
 

@@ -8,13 +8,13 @@ use events::{Error, Kind, Result};
 
 use super::ModelInfo;
 
-const CURRENT: &str = "CURRENT";
+pub(super) const CURRENT: &str = "CURRENT";
 const NEXT: &str = "CURRENT.next";
 const LOCK: &str = "LOCK";
-const MODEL: &str = "model.arblast";
-const INFO: &str = "info.json";
-const TEMPORARY: &str = "tmp-";
-const DIGITS: usize = 10;
+pub(super) const MODEL: &str = "model.arblast";
+pub(super) const INFO: &str = "info.json";
+pub(super) const TEMPORARY: &str = "tmp-";
+pub(super) const DIGITS: usize = 10;
 
 #[derive(Debug, Clone)]
 pub(super) struct Files {
@@ -157,6 +157,14 @@ impl Files {
             false => fs::rename(&path, name),
         })?;
         fs::remove_dir_all(&hidden).map_err(|error| failed("remove", &hidden, error))
+    }
+
+    /// Gives a finished temporary directory its number, also if another has it. Under the lock.
+    pub(super) fn replace(&self, temporary: &Path, generation: u64) -> Result<()> {
+        if self.generation(generation).exists() {
+            self.remove(generation)?;
+        }
+        self.rename(temporary, generation)
     }
 
     /// Gives a finished temporary directory its number. Under the lock.

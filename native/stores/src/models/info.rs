@@ -37,9 +37,14 @@ pub struct ModelInfo {
 }
 
 impl ModelInfo {
-    pub(super) fn new(written: Written, counts: Counts, trained: TrainedBy) -> Self {
+    /// Of a snapshot that was written, and is not counted yet.
+    pub(super) fn new(written: Written, trained: TrainedBy) -> Self {
+        Self { digest: written.digest, trained, ..Self::default() }
+    }
+
+    pub(super) fn counted(self, counts: Counts) -> Self {
         let Counts { users, items, correlators, bytes } = counts;
-        Self { digest: written.digest, bytes, users, items, correlators, trained }
+        Self { bytes, users, items, correlators, ..self }
     }
 
     pub(super) fn to_json(&self) -> String {

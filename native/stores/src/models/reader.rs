@@ -1,8 +1,9 @@
 //! Serving: the current generation, followed without a restart.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use events::{Error, Kind, Result};
 use model::Model;
@@ -11,6 +12,8 @@ use super::{ModelDirectory, ModelInfo};
 
 /// How often the pointer is looked at, at most.
 const CHECK_INTERVAL_MS: u64 = 100;
+/// How often a shared place is asked for a new generation.
+const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
 
 /// One opened generation. A query holds one from beginning to end, and so never mixes two.
 #[derive(Debug)]
@@ -36,6 +39,38 @@ pub struct ModelReader {
     /// Monotonic time, only to limit how often the disk is asked.
     born: Instant,
     checked_ms: AtomicU64,
+    following: Option<Following>,
+}
+
+/// Brings new generations here from a shared place, beside everything else, as it may take long. Its thread ends with it.
+#[derive(Debug)]
+struct Following {
+    _stop: mpsc::Sender<()>,
+    failure: Arc<Mutex<Option<Arc<Error>>>>,
+}
+
+impl Following {
+    /// `failure`: that of the first look.
+    fn start(directory: ModelDirectory, failure: Option<Error>) -> Result<Self> {
+        let (stop, stopped) = mpsc::channel();
+        let failure = Arc::new(Mutex::new(failure.map(Arc::new)));
+        let told = Arc::clone(&failure);
+        let follow = move || {
+            while stopped.recv_timeout(FOLLOW_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                let failure = directory.follow(false).err().map(Arc::new);
+                *told.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+            }
+        };
+        let thread = std::thread::Builder::new().name("shared models".to_owned()).spawn(follow);
+        let no_thread = |error| {
+            Error::new(Kind::Unavailable, format!("cannot start a thread that follows models: {error}"))
+        };
+        thread.map(|_| Self { _stop: stop, failure }).map_err(no_thread)
+    }
+
+    fn failure(&self) -> Option<Arc<Error>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// A generation that could not be opened.
@@ -54,8 +89,15 @@ impl Refusal {
 
 impl ModelReader {
     pub(super) fn open(directory: ModelDirectory) -> Result<Self> {
+        // A copy serves while the shared place does not answer.
+        let failure = match directory.follow(true) {
+            Err(error) if error.kind() == Kind::Unavailable && directory.has_copy() => Some(error),
+            followed => followed.map(|()| None)?,
+        };
         let current = Arc::new(open_current(&directory)?);
+        let following = directory.shared.is_some().then(|| Following::start(directory.clone(), failure));
         Ok(Self {
+            following: following.transpose()?,
             directory,
             current: RwLock::new(current),
             refusal: Mutex::new(None),
@@ -86,12 +128,12 @@ impl ModelReader {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return,
         };
-        let refusal = match self.directory.current() {
+        let refusal = match self.directory.files.current() {
             Err(error) => Some(Refusal::new(None, error)),
             Ok(None) => Some(Refusal::new(None, never_trained(&self.directory))),
             Ok(Some(generation)) if generation == self.held().number => None,
             Ok(Some(generation)) if self.is_refused(generation) => return,
-            Ok(Some(generation)) => match self.directory.generation(generation) {
+            Ok(Some(generation)) => match self.directory.open_here(generation) {
                 Err(error) => Some(Refusal::new(Some(generation), error)),
                 Ok(opened) => {
                     *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(opened);
@@ -111,6 +153,9 @@ impl ModelReader {
 
     /// Why the generation that should serve does not, if so; the one before it serves meanwhile.
     pub fn refused(&self) -> Option<Arc<Error>> {
+        if let Some(failure) = self.following.as_ref().and_then(Following::failure) {
+            return Some(failure);
+        }
         let refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
         refusal.as_ref().map(|refusal| Arc::clone(&refusal.error))
     }
@@ -125,14 +170,14 @@ impl ModelReader {
 fn open_current(directory: &ModelDirectory) -> Result<Generation> {
     let mut last = None;
     loop {
-        let number = directory.current()?.ok_or_else(|| never_trained(directory))?;
-        match directory.generation(number) {
+        let number = directory.files.current()?.ok_or_else(|| never_trained(directory))?;
+        match directory.open_here(number) {
             Err(_) if last != Some(number) => last = Some(number),
             opened => return opened,
         }
     }
 }
 
-fn never_trained(directory: &ModelDirectory) -> Error {
+pub(super) fn never_trained(directory: &ModelDirectory) -> Error {
     Error::new(Kind::NotFound, format!("engine {} has no model yet: train it first", directory.engine))
 }

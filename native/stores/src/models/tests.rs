@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use model::{Dictionary, ModelParts, RankingPart, SearchPlan};
+use model::{ModelParts, SearchPlan};
 
 use super::publish::Step;
 use super::*;
@@ -16,19 +16,11 @@ const CHILD_STEP: &str = "ARBLAST_TEST_PUBLISH_STEP";
 const CHILD_WAITS: &str = "ARBLAST_TEST_PUBLISH_WAITS";
 
 /// A model with `items` items, so that one tells another.
-fn parts(items: u32) -> ModelParts {
-    let ids: Vec<String> = (0..items).map(|item| format!("item {item:05}")).collect();
-    ModelParts {
-        items: Dictionary::from_strings(ids.iter().map(String::as_str)).unwrap(),
-        indicators: Vec::new(),
-        properties: Vec::new(),
-        rankings: vec![RankingPart { name: "popRank".into(), values: vec![(0, 1.0)] }],
-        documents: Vec::new(),
-        users: 7,
-    }
+pub(super) fn parts(items: u32) -> ModelParts {
+    crate::conformance::model(items, 0)
 }
 
-fn trained() -> TrainedBy {
+pub(super) fn trained() -> TrainedBy {
     let position = Some(events::Position { life: 1 << 79, added: 7, revised: 8 });
     TrainedBy {
         build: "0.1 \"b\"".into(),
@@ -114,9 +106,38 @@ fn rolls_back_and_goes_on() {
     assert_eq!(directory.current().unwrap(), Some(1));
     assert_eq!(directory.rollback(Some(3)).unwrap(), 3);
     assert_eq!(directory.rollback(Some(1)).unwrap(), 1);
-    // Numbers are never used again, and what serves is kept until it no longer does.
+    // Numbers are never used again, and what served until now is kept: whoever finds that the new one cannot serve goes back,
+    // however often.
+    for generation in 4..=8 {
+        assert_eq!(publish(&directory, 4), generation);
+        assert_eq!(directory.rollback(Some(1)).unwrap(), 1);
+    }
+    assert_eq!(numbers(&directory), [1, 6, 7, 8]);
+    assert_eq!(publish(&directory, 4), 9);
+    assert_eq!(publish(&directory, 4), 10);
+    assert_eq!(numbers(&directory), [8, 9, 10]);
+}
+
+#[test]
+fn what_else_is_needed_decides_whether_a_generation_stays() {
+    let (_home, directory) = home();
+    let failed = |_: &Generation| Err(Error::new(Kind::Denied, "no"));
+    let publish_also = |items, needed: &dyn Fn(&Generation) -> Result<()>| {
+        let before = directory.current().unwrap();
+        directory.publish_also(publish(&directory, items), before, needed).map_err(|error| error.kind())
+    };
+    assert_eq!(publish_also(1, &failed), Err(Kind::Denied));
+    assert_eq!(directory.current().unwrap(), Some(1), "there was none before");
+    let seen = std::cell::Cell::new(0);
+    publish_also(2, &|opened| {
+        seen.set(opened.model.items());
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!((directory.current().unwrap(), seen.get()), (Some(2), 2));
+    assert_eq!(publish_also(3, &failed), Err(Kind::Denied));
+    assert_eq!(directory.current().unwrap(), Some(2));
     assert_eq!(publish(&directory, 4), 4);
-    assert_eq!(numbers(&directory), [2, 3, 4]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use events::{
     AccessKey, App, Changes, Channel, DeclaredEvents, EngineInstance, Event, EventFilter, EventStore,
-    EventVersion, NewApp, Position, Registry, Result, Scope, Visit, VisitDeed, VisitEntity,
+    EventVersion, NewApp, NewChannel, Position, Registry, Result, Scope, Visit, VisitDeed, VisitEntity,
 };
 use stores::Embedded;
 use tempfile::TempDir;
@@ -70,7 +70,7 @@ delegate! { Registry:
     fn access_keys(app: Option<u32>) -> Vec<AccessKey>;
     fn access_key(key: &str) -> Option<AccessKey>;
     fn delete_access_key(key: &str) -> bool;
-    fn create_channel(app: u32, name: &str) -> Channel;
+    fn create_channel(channel: &NewChannel) -> Channel;
     fn channels(app: u32) -> Vec<Channel>;
     fn delete_channel(id: u32) -> bool;
     fn put_instance(instance: &EngineInstance) -> ();

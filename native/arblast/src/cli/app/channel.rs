@@ -1,13 +1,13 @@
 //! `arblast app channel-new` and `arblast app channel-delete`
 
-use events::Scope;
 use events::json::Object;
+use events::{NewChannel, Scope};
 use stores::Storage;
 
 use crate::apps;
 use crate::cli::console;
 use crate::cli::context::{self, Context};
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 
 #[derive(Debug, clap::Args)]
 pub struct New {
@@ -15,6 +15,9 @@ pub struct New {
     name: String,
     /// Name of the channel: letters, digits and -, at most 16
     channel: String,
+    /// Id of the channel, for events that are there already [default: the next one]
+    #[arg(long, value_name = "N")]
+    id: Option<u32>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -31,17 +34,8 @@ pub struct Delete {
 pub fn new(args: &New, context: &Context, storage: &Storage) -> Result<()> {
     let app = apps::find(storage, &args.name)?;
     let name = &args.channel;
-    if storage.registry.channels(app.id)?.iter().any(|channel| channel.name == *name) {
-        return Err(Failure::invalid(format!(
-            "Channel {name} already exists. Unable to create new channel."
-        )));
-    }
-    if !is_valid_name(name) {
-        return Err(Failure::invalid(format!(
-            "The channel name {name} is invalid. Only alphanumeric and - characters are allowed and max length is 16."
-        )));
-    }
-    let channel = storage.registry.create_channel(app.id, name)?;
+    let new = NewChannel { id: args.id, ..NewChannel::named(app.id, name) };
+    let channel = storage.registry.create_channel(&new)?;
     storage.events.init(Scope { app: app.id, channel: Some(channel.id) })?;
     let console = context.console;
     console.info("App$", format_args!("Initialized Event Store for the channel: {name}."));
@@ -76,24 +70,4 @@ pub fn delete(args: &Delete, context: &Context, storage: &Storage) -> Result<()>
     console.info("App$", format_args!("Deleted channel {}.", args.channel));
     console.info("Pio$", "Done.");
     Ok(())
-}
-
-/// `^[a-zA-Z0-9-]{1,16}$`
-fn is_valid_name(name: &str) -> bool {
-    (1..=16).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_valid_name;
-
-    #[test]
-    fn channel_names() {
-        for good in ["a", "my-Channel-09", "0123456789abcdef"] {
-            assert!(is_valid_name(good), "{good}");
-        }
-        for bad in ["", "0123456789abcdefg", "a b", "a_b", "ä"] {
-            assert!(!is_valid_name(bad), "{bad}");
-        }
-    }
 }

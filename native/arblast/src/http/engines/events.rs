@@ -8,13 +8,14 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use engine::EngineConfig;
-use events::json::{self, JsonError, Object};
-use events::{Entity, Event, EventFilter, EventTime, Json, Kind};
+use events::json::Object;
+use events::{Entity, Event, EventFilter, EventTime, Json};
 
 use super::mirror::mirror;
 use super::{Answered, Engine, Server, comment};
 use crate::clock;
 use crate::failure::{Failure, Result};
+use crate::harness;
 use crate::http::events::{About, Caller, Right};
 use crate::http::queries::{QueryServer, blocking, parameter, read};
 use crate::http::refused::Refused;
@@ -67,7 +68,7 @@ pub(super) async fn add(State(server): Server, Path(id): Path<String>, request: 
     let text = read(body, server.settings().event_bytes_max).await?;
     mirror(&engine, &text).await;
     let intake = server.engines().intake();
-    let object = intake.tolerated(&caller, parsed(&text)).map_err(Failure::from)?;
+    let object = intake.tolerated(&caller, harness::event(&text)).map_err(Failure::from)?;
     if let Some(why) = useless(&object) {
         return Ok(not_stored(why));
     }
@@ -93,29 +94,6 @@ pub(super) async fn add(State(server): Server, Path(id): Path<String>, request: 
 fn not_stored(why: &str) -> Response {
     let described = Object::new().with("comment", why).with("stored", false);
     reply::json(StatusCode::OK, described.to_string())
-}
-
-/// An event of Harness: `eventTime` is required, with its offset, and targets are items.
-fn parsed(text: &[u8]) -> events::Result<(Object, Option<JsonError>)> {
-    let wrong = |why: String| events::Error::new(Kind::Invalid, why);
-    let (json, leniency) =
-        json::parse_observed(text).map_err(|error| wrong(format!("the event is not JSON: {error}")))?;
-    let Json::Object(mut object) = json else {
-        return Err(wrong(format!("an event is an object, got {}", json.excerpt())));
-    };
-    let time = object.get("eventTime").and_then(Json::as_str);
-    let has_offset = |time: &str| {
-        time.ends_with(['Z', 'z']) || time.get(10..).is_some_and(|clock| clock.contains(['+', '-']))
-    };
-    if !time.is_some_and(has_offset) {
-        return Err(wrong(
-            "eventTime is required, as a time with an offset, e.g. 2026-01-31T12:00:00Z".to_owned(),
-        ));
-    }
-    if object.get("targetEntityId").is_some_and(|id| !id.is_null()) {
-        object.insert("targetEntityType", "item");
-    }
-    Ok((object, leniency))
 }
 
 /// Why an event that Harness takes, and the rules of events do not, is taken here and not stored.

@@ -59,5 +59,5 @@ fn found(path: &str) -> Result<Vec<Source>> {
     if !file.exists() {
         return Err(wrong("is not there"));
     }
-    sources(path).map_err(|_| wrong("has no files that can be read"))
+    sources("import_path", path).map_err(|_| wrong("has no files that can be read"))
 }

@@ -52,6 +52,7 @@ fn order(engine: &Engine, body: &[u8]) -> Result<Order> {
         batch: String::new(),
         threads: processors.saturating_sub(1).max(1),
         force: false,
+        road: None,
     };
     for (name, value) in object.iter() {
         match name {
@@ -132,8 +133,11 @@ pub(super) async fn cancel(
         return Err(Refused::new(StatusCode::CONFLICT, format!("job {job} has ended")));
     }
     let asked = run.clone();
-    blocking(move || jobs::ask_to_stop(&models::of(server.storage(), &asked.app, &asked.variant), &asked.id))
-        .await?;
+    let stop = move || jobs::ask_to_stop(&models::of(server.storage(), &asked.app, &asked.variant), &asked);
+    if !blocking(stop).await? {
+        let message = format!("job {job} runs on another machine; cancel it there");
+        return Err(Refused::new(StatusCode::CONFLICT, message));
+    }
     Ok(reply::json(StatusCode::ACCEPTED, jobs::job(&run).to_string()))
 }
 

@@ -18,6 +18,7 @@ use crate::clock;
 
 /// Whoever sent a request with a valid key.
 pub struct Caller {
+    /// What the key gives access to.
     pub access: Arc<Access>,
     /// App and channel that the request is about.
     pub scope: Scope,
@@ -28,8 +29,11 @@ pub struct Caller {
 /// A kind of request that needs a right.
 #[derive(Debug, Clone, Copy)]
 pub enum Right {
+    /// See events, and what was learnt from them.
     Read,
+    /// Send events.
     Write,
+    /// Delete them.
     Delete,
 }
 
@@ -52,15 +56,14 @@ impl Right {
 }
 
 impl Caller {
-    fn new(access: Arc<Access>, channel: Option<u32>, parts: &Parts) -> Self {
+    fn new(access: Arc<Access>, channel: Option<u32>, client: Option<IpAddr>) -> Self {
         let scope = Scope { app: access.app.id, channel };
-        let client = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
         Self { access, scope, client }
     }
 
     /// Who needs no key: he may do everything in the default channel of `app`.
     pub fn without_key(app: App, parts: &Parts) -> Self {
-        Self::new(Arc::new(Access::to_all_of(app)), None, parts)
+        Self::new(Arc::new(Access::to_all_of(app)), None, client(parts))
     }
 
     /// 403 unless he has this right.
@@ -83,7 +86,17 @@ impl Intake {
         let params = Params::of(&parts.uri);
         let key = access_key(parts, params)?;
         let channel = params.first("channel")?;
-        let found = self.directory.find(&key, channel.as_deref()).await?;
+        self.caller_by(&key, channel.as_deref(), client(parts)).await
+    }
+
+    /// Whoever shows this key and wants this channel. 401 unless both are known.
+    pub async fn caller_by(
+        &self,
+        key: &str,
+        channel: Option<&str>,
+        client: Option<IpAddr>,
+    ) -> Result<Caller, Refusal> {
+        let found = self.directory.find(key, channel).await?;
         let (access, channel) = found.map_err(|unknown| match unknown {
             Unknown::Key => invalid_key(),
             Unknown::Channel => {
@@ -92,7 +105,7 @@ impl Intake {
             }
         })?;
         check_expiry(&access)?;
-        Ok(Caller::new(access, channel, parts))
+        Ok(Caller::new(access, channel, client))
     }
 
     /// Whoever sent a request that needs no access key: `None` if it shows no known one. In the default channel.
@@ -100,7 +113,7 @@ impl Intake {
         let Ok(key) = access_key(parts, Params::of(&parts.uri)) else { return Ok(None) };
         let Ok((access, channel)) = self.directory.find(&key, None).await? else { return Ok(None) };
         check_expiry(&access)?;
-        Ok(Some(Caller::new(access, channel, parts)))
+        Ok(Some(Caller::new(access, channel, client(parts))))
     }
 }
 
@@ -112,6 +125,10 @@ impl EventServer {
         may.inspect_err(|refusal| self.count_refused(caller.scope.app, refusal.status, 1))?;
         Ok(caller)
     }
+}
+
+fn client(parts: &Parts) -> Option<IpAddr> {
+    parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical())
 }
 
 fn check_expiry(access: &Access) -> Result<(), Refusal> {
@@ -148,7 +165,7 @@ fn invalid_key() -> Refusal {
 }
 
 /// Decodes RFC 4648 Base64, either alphabet, with or without padding.
-fn base64(text: &str) -> Option<Vec<u8>> {
+pub fn base64(text: &str) -> Option<Vec<u8>> {
     let text = text.trim_end_matches('=').as_bytes();
     if text.len() % 4 == 1 {
         return None;

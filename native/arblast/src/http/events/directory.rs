@@ -35,8 +35,11 @@ struct Snapshot {
 
 /// What an access key gives access to.
 pub struct Access {
+    /// Its app.
     pub app: Arc<AppEntry>,
+    /// What may be done there.
     pub rights: Rights,
+    /// From when on it is worth nothing, ms since 1970.
     pub expires_ms: Option<i64>,
     /// Event names it may write; empty = all.
     events: Vec<String>,
@@ -44,8 +47,11 @@ pub struct Access {
 
 /// An app.
 pub struct AppEntry {
+    /// Its id.
     pub id: u32,
+    /// Its name.
     pub name: String,
+    /// The event names it is meant to have.
     pub declared: Option<DeclaredEvents>,
     channels: BTreeMap<String, u32>,
 }
@@ -167,7 +173,7 @@ impl Snapshot {
 
 #[cfg(test)]
 mod tests {
-    use events::{MemoryStore, NewApp};
+    use events::{MemoryStore, NewApp, NewChannel};
 
     use super::*;
 
@@ -183,7 +189,7 @@ mod tests {
         store.create_access_key(&AccessKey::new("k", app.id)).unwrap();
         assert_eq!(found("k", None).await, Ok((app.id, None)));
         assert_eq!(found("k", Some("web")).await, Err(Unknown::Channel));
-        let web = store.create_channel(app.id, "web").unwrap();
+        let web = store.create_channel(&NewChannel::named(app.id, "web")).unwrap();
         assert_eq!(found("k", Some("web")).await, Ok((app.id, Some(web.id))));
         store.create_access_key(&AccessKey::new("orphan", 99)).unwrap();
         assert_eq!(found("orphan", None).await, Err(Unknown::Key));

@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn bombs_and_damage_are_refused() {
         let bomb = gzip(&vec![0; 50 << 20]);
-        assert!(bomb.len() < 300_000);
+        assert!(bomb.len() < 1 << 20, "less than it may become");
         assert_eq!(inflate(&bomb, "x", 1 << 20).unwrap_err().status.as_u16(), 413);
         let mut inflater = Inflater::new();
         let mut inflated = 0;

@@ -38,7 +38,7 @@ use body::Budget;
 use stats::Statistics;
 
 pub use about::About;
-pub use auth::{Caller, Right};
+pub use auth::{Caller, Right, base64};
 pub use intake::Intake;
 pub use refusal::Refusal;
 

@@ -22,18 +22,22 @@ pub struct Refusal {
 const RETRY_AFTER_SECONDS: &str = "1";
 
 impl Refusal {
+    /// Of any status.
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self { status, message: message.into() }
     }
 
+    /// 400: the request is wrong.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
 
+    /// 401: no key, or one that is worth nothing.
     pub fn unauthorized(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, message)
     }
 
+    /// 403: the key has not the right.
     pub fn forbidden(message: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, message)
     }
@@ -43,6 +47,7 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, "Not Found")
     }
 
+    /// 413: more bytes than allowed.
     pub fn too_large(what: &str, bytes_max: usize) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, format!("{what} has more than {bytes_max} bytes"))
     }

@@ -16,6 +16,7 @@ mod tls;
 pub use body::{next_piece, read_body};
 pub use listen::listen;
 pub use notify::notify;
+pub use tls::Tls;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -36,7 +37,9 @@ use crate::failure::{Failure, Result};
 use crate::observe::metrics::Metrics;
 use crate::settings::{Limits, Settings};
 use gate::Gate;
-use tls::Tls;
+
+/// What our HTTP servers speak.
+const HTTP_1: &[u8] = b"http/1.1";
 
 /// Says whether the server can answer; if not, why.
 type Ready = Box<dyn Fn() -> Result<()> + Send + Sync>;
@@ -65,7 +68,8 @@ impl Front {
         settings: &Settings,
         metrics: &Arc<Metrics>,
     ) -> Result<Self> {
-        let tls = settings.tls.as_ref().map(|files| Tls::load(files.clone()).map(Arc::new)).transpose()?;
+        let tls =
+            settings.tls.as_ref().map(|files| Tls::load(files.clone(), HTTP_1).map(Arc::new)).transpose()?;
         Ok(Self {
             name,
             listener,

@@ -17,8 +17,10 @@ use crate::settings::TlsFiles;
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// The certificate of a server, and its key.
-pub(super) struct Tls {
+pub struct Tls {
     files: TlsFiles,
+    /// What is spoken within, as ALPN names it.
+    protocol: &'static [u8],
     current: RwLock<Arc<ServerConfig>>,
     /// Of the files that were read last, whether they were good or not.
     seen: Mutex<Stamps>,
@@ -28,14 +30,14 @@ pub(super) struct Tls {
 type Stamps = [Option<(SystemTime, u64)>; 2];
 
 impl Tls {
-    /// Reads the files.
+    /// Reads the files. `protocol` is what is spoken within, as ALPN names it: `http/1.1`, `h2`.
     ///
     /// # Errors
     /// A file is missing or is no PEM, or the key is not that of the certificate.
-    pub fn load(files: TlsFiles) -> Result<Self> {
+    pub fn load(files: TlsFiles, protocol: &'static [u8]) -> Result<Self> {
         let seen = Mutex::new(stamps(&files));
-        let current = RwLock::new(Arc::new(read(&files)?));
-        Ok(Self { files, current, seen })
+        let current = RwLock::new(Arc::new(read(&files, protocol)?));
+        Ok(Self { files, protocol, current, seen })
     }
 
     /// For the next connection.
@@ -46,7 +48,7 @@ impl Tls {
     /// Reads the files again; what was used stays in use if they are wrong.
     pub fn reload(&self) {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = stamps(&self.files);
-        match read(&self.files) {
+        match read(&self.files, self.protocol) {
             Ok(fresh) => {
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
                 tracing::info!("the certificate was read again");
@@ -74,7 +76,7 @@ fn stamps(files: &TlsFiles) -> Stamps {
     [stamp(&files.certificate), stamp(&files.key)]
 }
 
-fn read(files: &TlsFiles) -> Result<ServerConfig> {
+fn read(files: &TlsFiles, protocol: &[u8]) -> Result<ServerConfig> {
     let TlsFiles { certificate, key } = files;
     let wrong = |setting: &str, path: &Path, why: &dyn std::fmt::Display| {
         Failure::invalid(format!("{setting} {}: {why}; it must be a PEM file", path.display()))
@@ -97,6 +99,6 @@ fn read(files: &TlsFiles) -> Result<ServerConfig> {
         .with_no_client_auth()
         .with_single_cert(chain, private)
         .map_err(|error| unusable(&error))?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![protocol.to_vec()];
     Ok(config)
 }

@@ -40,7 +40,7 @@ use status::Statistics;
 
 pub use answer::Limits;
 pub use feedback::FailureLog;
-pub use guard::{Sender, parameter};
+pub use guard::{Sender, parameter, same};
 pub use status::Identity;
 
 /// How often changes by other processes are looked for.

@@ -132,6 +132,7 @@ impl Shop {
             options,
             force: true,
             spark: None,
+            road: None,
         }
         .run(&Silent)
         .unwrap();

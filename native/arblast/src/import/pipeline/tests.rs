@@ -49,12 +49,14 @@ impl Bench {
 
     fn import(&self, on_error: OnError, fresh: bool) -> Import<'_> {
         Import {
+            by: "--input",
             store: &self.store,
             scope: SCOPE,
             home: self.home.path(),
             now_ms: 5,
             parsers: 2,
             on_error,
+            form: Form::Api,
             names: super::super::Names::default(),
             fresh,
             bytes_read: Arc::default(),

@@ -67,7 +67,7 @@ impl QueryServer {
         generation: &Arc<Generation>,
     ) -> Option<Arc<Object>> {
         let directory = serving.directory();
-        let (path, pointer) = (directory.path().display(), directory.current().unwrap_or_default());
+        let (path, pointer) = (directory.path().display(), directory.current_here().unwrap_or_default());
         let key = format!("{path} {} {pointer:?} {}", generation.number, generation.info.digest);
         let found = self.kept.found(&key);
         if found.is_none() && !self.kept.counting.swap(true, Ordering::Acquire) {

@@ -181,7 +181,7 @@ mod tests {
     fn seconds_are_counted_apart_and_forgotten_after_a_minute() {
         let recent = Recent::default();
         let counts = |now| recent.seconds_before(now).iter().map(Window::answered).collect::<Vec<_>>();
-        assert_eq!(counts(0), []);
+        assert!(counts(0).is_empty());
         (0..3).for_each(|_| recent.count_at(0, Some(10)));
         recent.count_at(2, Some(10));
         recent.count_at(2, None);

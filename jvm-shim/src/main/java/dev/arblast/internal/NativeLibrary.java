@@ -1,8 +1,8 @@
 package dev.arblast.internal;
 
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -69,21 +69,19 @@ final class NativeLibrary {
   }
 
   private static void loadFromJar(String resource, String sha256) {
-    byte[] library = read(resource);
-    String found = sha256(library);
-    if (!found.equals(sha256)) {
-      throw new UnsatisfiedLinkError("the native library in the jar is damaged: its SHA-256 is " + found + ", recorded is " + sha256);
-    }
     String dir = setting(DIR);
     Path folder = Paths.get(dir == null ? System.getProperty("java.io.tmpdir") : dir);
     Path file = null;
-    try {
+    try (InputStream library = resource(resource)) {
       // A link to a folder is one, too; before Java 20 `createDirectories` does not see that.
       if (!Files.isDirectory(folder)) {
         Files.createDirectories(folder);
       }
       file = Files.createTempFile(folder, "arblast-", ".so");
-      Files.write(file, library);
+      String found = hex(copy(library, file));
+      if (!found.equals(sha256)) {
+        throw new UnsatisfiedLinkError("the native library in the jar is damaged: its SHA-256 is " + found + ", recorded is " + sha256);
+      }
       linked(file);
     } catch (IOException error) {
       throw failed("cannot write the native library to " + folder + " (" + error + ")", error);
@@ -93,6 +91,19 @@ final class NativeLibrary {
         file.toFile().delete();
       }
     }
+  }
+
+  /** Gives the SHA-256. Small heaps have no room for all of it at once. */
+  private static byte[] copy(InputStream from, Path file) throws IOException {
+    MessageDigest digest = sha256();
+    byte[] buffer = new byte[1 << 16];
+    try (OutputStream out = Files.newOutputStream(file)) {
+      for (int length = from.read(buffer); length >= 0; length = from.read(buffer)) {
+        digest.update(buffer, 0, length);
+        out.write(buffer, 0, length);
+      }
+    }
+    return digest.digest();
   }
 
   private static void linked(Path file) {
@@ -134,40 +145,36 @@ final class NativeLibrary {
 
   private static Properties properties(String resource) {
     Properties properties = new Properties();
-    try {
-      properties.load(new java.io.ByteArrayInputStream(read(resource)));
+    try (InputStream in = resource(resource)) {
+      properties.load(in);
     } catch (IOException error) {
       throw failed("cannot read " + resource + " in the jar", error);
     }
     return properties;
   }
 
-  private static byte[] read(String resource) {
-    try (InputStream in = NativeLibrary.class.getResourceAsStream(resource)) {
-      if (in == null) {
-        throw new UnsatisfiedLinkError(
-            "this jar has no native library for " + platform() + " (no " + resource + "); name one with -D" + PATH + "=FILE");
-      }
-      ByteArrayOutputStream out = new ByteArrayOutputStream();
-      byte[] buffer = new byte[1 << 16];
-      for (int length = in.read(buffer); length >= 0; length = in.read(buffer)) {
-        out.write(buffer, 0, length);
-      }
-      return out.toByteArray();
-    } catch (IOException error) {
-      throw failed("cannot read " + resource + " in the jar", error);
+  private static InputStream resource(String name) {
+    InputStream in = NativeLibrary.class.getResourceAsStream(name);
+    if (in == null) {
+      throw new UnsatisfiedLinkError(
+          "this jar has no native library for " + platform() + " (no " + name + "); name one with -D" + PATH + "=FILE");
     }
+    return in;
   }
 
-  private static String sha256(byte[] bytes) {
+  private static MessageDigest sha256() {
     try {
-      StringBuilder text = new StringBuilder();
-      for (byte b : MessageDigest.getInstance("SHA-256").digest(bytes)) {
-        text.append(String.format("%02x", b));
-      }
-      return text.toString();
+      return MessageDigest.getInstance("SHA-256");
     } catch (NoSuchAlgorithmException error) {
       throw new IllegalStateException(error);
     }
+  }
+
+  private static String hex(byte[] bytes) {
+    StringBuilder text = new StringBuilder();
+    for (byte b : bytes) {
+      text.append(String.format("%02x", b));
+    }
+    return text.toString();
   }
 }

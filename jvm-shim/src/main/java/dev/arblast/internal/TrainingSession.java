@@ -1,12 +1,20 @@
 package dev.arblast.internal;
 
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.CancellationException;
 import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.function.LongSupplier;
+import java.util.stream.Stream;
 
 /**
  * A train, from its first event to its model: push or merge, {@link #prepare}, {@link #correlate} or blocks that were counted elsewhere,
@@ -14,6 +22,8 @@ import java.util.function.LongSupplier;
  */
 public final class TrainingSession extends NativeObject {
   private static final long LOOK_MS = 1000;
+  /** Every so many looks it is told how far it is. */
+  private static final int TELL = 5;
 
   private final BooleanSupplier cancelled;
 
@@ -79,6 +89,26 @@ public final class TrainingSession extends NativeObject {
     run("{\"do\":\"read\",\"home\":" + Json.quote(home) + "}");
   }
 
+  /**
+   * Adds all events of a table in HBase.
+   *
+   * @param table {@code events_1}, or {@code events_1_2} for a channel
+   */
+  public void readHbase(String url, String table) {
+    run("{\"do\":\"read\",\"hbase\":" + Json.quote(url) + ",\"table\":" + Json.quote(table) + "}");
+  }
+
+  /** Adds what is in a file of this machine: a portion. {@code position}: where its store was before it was read, or null. */
+  public void readPortion(String file, String position) {
+    String at = position == null ? "" : ",\"position\":" + Json.quote(position);
+    run("{\"do\":\"read\",\"portion\":" + Json.quote(file) + at + "}");
+  }
+
+  /** Fails if no model could be published to these search servers; empty: those that the environment names, if it does. */
+  public void reach(String index) {
+    run("{\"do\":\"reach\",\"index\":" + Json.quote(index) + "}");
+  }
+
   /** Ends reading. {@code current}: file of the model in use, for {@code "recsModel": "backfill"}, or null. */
   public void prepare(int threads, String current) {
     String model = current == null ? "" : ",\"current\":" + Json.quote(current);
@@ -123,10 +153,45 @@ public final class TrainingSession extends NativeObject {
    * @param force publish even a model that shrank
    */
   public String publish(String models, String run, long startedMs, long replaces, boolean force) {
-    String request =
-        "{\"do\":\"publish\",\"models\":" + Json.quote(models) + ",\"run\":" + Json.quote(run) + ",\"startedMs\":" + startedMs
-            + ",\"publishedMs\":" + System.currentTimeMillis() + ",\"replaces\":" + replaces + ",\"force\":" + force + "}";
-    return run(request);
+    return run(publication(models, run, startedMs, replaces, force) + "}");
+  }
+
+  /**
+   * The same, and then to search servers. If they do not take it, the generation before is current again.
+   *
+   * @param index their URL; empty: those that the environment names, if it does
+   * @param told hears of items that are in the index
+   */
+  public String publish(String models, String run, long startedMs, long replaces, boolean force, String index, Consumer<String> told) {
+    return run(publication(models, run, startedMs, replaces, force) + ",\"index\":" + Json.quote(index) + "}", told);
+  }
+
+  private static String publication(String models, String run, long startedMs, long replaces, boolean force) {
+    return "{\"do\":\"publish\",\"models\":" + Json.quote(models) + ",\"run\":" + Json.quote(run) + ",\"startedMs\":" + startedMs
+        + ",\"publishedMs\":" + System.currentTimeMillis() + ",\"replaces\":" + replaces + ",\"force\":" + force;
+  }
+
+  /** Publishes the model for {@code use} alone: in the temporary folder, where it is deleted afterwards. */
+  public <T> T useModel(Function<Model, T> use) throws IOException {
+    Path folder = Files.createTempDirectory("arblast-model-");
+    try {
+      publish(folder.toString(), "alone", 0, -1, true);
+      Path file = folder.resolve(engineFolder()).resolve("0000000001").resolve("model.arblast");
+      try (Model model = new Model(file.toString(), null)) {
+        return use.apply(model);
+      }
+    } finally {
+      delete(folder);
+    }
+  }
+
+  private static void delete(Path folder) {
+    try (Stream<Path> all = Files.walk(folder)) {
+      all.sorted(Comparator.reverseOrder()).forEach(path -> path.toFile().delete());
+    } catch (IOException | UncheckedIOException error) {
+      // what stays is in the temporary folder, and no reason to lose a result
+      folder.toFile().deleteOnExit();
+    }
   }
 
   /** What will be counted, in a line for people. */
@@ -182,9 +247,16 @@ public final class TrainingSession extends NativeObject {
   }
 
   private String run(String request) {
+    return run(request, line -> {});
+  }
+
+  private String run(String request, Consumer<String> told) {
     Native.start(key(), utf8(request));
     boolean stopped = false;
-    while (!Native.await(key(), LOOK_MS)) {
+    for (int look = 1; !Native.await(key(), LOOK_MS); look++) {
+      if (look % TELL == 0) {
+        told.accept(progress());
+      }
       if (stopped) {
         // It ends by itself at its next step; nobody needs to wait for that.
         break;
@@ -198,6 +270,11 @@ public final class TrainingSession extends NativeObject {
       throw new CancellationException("cancelled");
     }
     return text(Native.tell(key(), Native.RESULT));
+  }
+
+  private String progress() {
+    String[] parts = text(Native.tell(key(), Native.PROGRESS)).split("\t");
+    return parts[0] + (parts[2].equals("0") ? "" : ": " + parts[1] + " of " + parts[2]);
   }
 
   static byte[] utf8(String text) {

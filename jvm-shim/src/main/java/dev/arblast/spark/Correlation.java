@@ -1,21 +1,16 @@
 package dev.arblast.spark;
 
-import dev.arblast.internal.Json;
+import dev.arblast.internal.Indicator;
 import dev.arblast.internal.Model;
-import dev.arblast.internal.Table;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.function.BiConsumer;
 import java.util.function.BiFunction;
 import java.util.function.Consumer;
-import org.apache.hadoop.fs.FileSystem;
 import org.apache.spark.api.java.JavaSparkContext;
 
 /** Correlators of interactions that are no events: what {@link CrossOccurrence} and {@link SimilarityAnalysis} have in common. */
@@ -26,20 +21,10 @@ final class Correlation {
   static final long NOW = 0;
 
   private final Map<String, Indicator> indicators = new LinkedHashMap<>();
+  /** By indicator what adds its interactions to a train. */
+  private final List<BiConsumer<Training, Source>> sources = new ArrayList<>();
   private Long seed;
   private Counters.Where where = Counters.Where.AUTO;
-
-  /** An indicator: where its interactions come from, and its caps. */
-  static final class Indicator {
-    int maxItemsPerUser = 500;
-    int maxCorrelators = 50;
-    Double minLlr;
-    private final BiConsumer<Training, Source> rows;
-
-    private Indicator(BiConsumer<Training, Source> rows) {
-      this.rows = rows;
-    }
-  }
 
   /** What an encoder must know: the engine, and the place of its indicator. */
   static final class Source {
@@ -54,14 +39,11 @@ final class Correlation {
 
   /** Another indicator; the first is primary. {@code rows} adds its interactions to a train. */
   Indicator add(String name, BiConsumer<Training, Source> rows) {
-    if (name == null || name.isEmpty() || name.startsWith("$")) {
-      throw new IllegalArgumentException("an indicator needs a name that does not begin with $, got " + name);
-    }
-    if (indicators.containsKey(name)) {
+    Indicator indicator = new Indicator(name);
+    if (indicators.putIfAbsent(name, indicator) != null) {
       throw new IllegalArgumentException("indicator " + name + " is given twice: names must differ");
     }
-    Indicator indicator = new Indicator(rows);
-    indicators.put(name, indicator);
+    sources.add(rows);
     return indicator;
   }
 
@@ -89,72 +71,24 @@ final class Correlation {
   }
 
   private List<byte[]> pieces(JavaSparkContext spark, Consumer<String> told, BiFunction<Model, Integer, byte[]> piece) {
-    String engine = engine();
+    String engine = Indicator.engine(indicators.values(), seed);
     try (Training training = new Training(spark, engine, NOW, told)) {
       int place = 0;
-      for (Indicator indicator : indicators.values()) {
-        indicator.rows.accept(training, new Source(engine, place++));
+      for (BiConsumer<Training, Source> source : sources) {
+        source.accept(training, new Source(engine, place++));
       }
       training.train(where, Runtime.getRuntime().availableProcessors(), null);
-      return pieces(training, piece);
+      return training.session().useModel(model -> pieces(model, piece));
     } catch (IOException error) {
       throw new UncheckedIOException(error);
     }
   }
 
-  private static List<byte[]> pieces(Training training, BiFunction<Model, Integer, byte[]> piece) throws IOException {
-    Path scratch = Files.createTempDirectory("arblast-correlators");
-    try {
-      training.session().publish(scratch.toString(), "correlation", 0, -1, true);
-      Path file = scratch.resolve(training.session().engineFolder()).resolve("0000000001").resolve("model.arblast");
-      List<byte[]> pieces = new ArrayList<>();
-      try (Model model = new Model(file.toString(), null)) {
-        for (int first = 0; first < model.items(); first += ITEMS) {
-          pieces.add(piece.apply(model, first));
-        }
-      }
-      return pieces;
-    } finally {
-      FileSystem.getLocal(new org.apache.hadoop.conf.Configuration()).delete(new org.apache.hadoop.fs.Path(scratch.toUri()), true);
+  private static List<byte[]> pieces(Model model, BiFunction<Model, Integer, byte[]> piece) {
+    List<byte[]> pieces = new ArrayList<>();
+    for (int first = 0; first < model.items(); first += ITEMS) {
+      pieces.add(piece.apply(model, first));
     }
-  }
-
-  /** The engine file that says the same. */
-  private String engine() {
-    StringBuilder listed = new StringBuilder();
-    indicators.forEach(
-        (name, indicator) -> {
-          listed.append(listed.length() == 0 ? "" : ",").append("{\"name\":").append(Json.quote(name));
-          listed.append(",\"maxItemsPerUser\":").append(indicator.maxItemsPerUser);
-          listed.append(",\"maxCorrelatorsPerItem\":").append(indicator.maxCorrelators);
-          listed.append(indicator.minLlr == null ? "" : String.format(Locale.ROOT, ",\"minLLR\":%s", indicator.minLlr)).append('}');
-        });
-    return "{\"id\":\"correlation\",\"engineFactory\":\"com.actionml.RecommendationEngine\","
-        + "\"datasource\":{\"params\":{\"appName\":\"correlation\"}},\"algorithms\":[{\"name\":\"ur\",\"params\":{"
-        + "\"appName\":\"correlation\",\"indexName\":\"correlation\",\"recsModel\":\"collabFiltering\","
-        + (seed == null ? "" : "\"seed\":" + seed + ",") + "\"indicators\":[" + listed + "]}}]}";
-  }
-
-  /** Visits the rows of a table by item and indicator. */
-  static void visit(byte[] table, Visitor visitor) {
-    Table rows = new Table(table);
-    Table.Texts items = rows.texts();
-    Table.Texts indicators = rows.texts();
-    Table.Numbers places = rows.numbers();
-    Table.Texts correlators = rows.texts();
-    Table.Numbers llr = rows.numbers();
-    int row = 0;
-    while (row < rows.rows()) {
-      int first = row;
-      do {
-        row++;
-      } while (row < rows.rows() && places.get(row) > 1);
-      visitor.row(items.get(first), indicators.get(first), correlators, llr, first, row);
-    }
-  }
-
-  /** Told of each item and indicator the rows of its correlators, strongest first. */
-  interface Visitor {
-    void row(String item, String indicator, Table.Texts correlators, Table.Numbers llr, int firstRow, int endRow);
+    return pieces;
   }
 }

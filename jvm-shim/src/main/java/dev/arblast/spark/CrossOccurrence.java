@@ -2,19 +2,14 @@ package dev.arblast.spark;
 
 import static org.apache.spark.sql.functions.col;
 
-import java.util.ArrayList;
-import java.util.Iterator;
+import dev.arblast.internal.Indicator;
+import dev.arblast.internal.Table;
 import java.util.List;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
-import org.apache.spark.sql.RowFactory;
 import org.apache.spark.sql.SparkSession;
-import org.apache.spark.sql.types.DataTypes;
-import org.apache.spark.sql.types.Metadata;
-import org.apache.spark.sql.types.StructField;
-import org.apache.spark.sql.types.StructType;
 
 /**
  * Correlated cross-occurrence for existing jobs: which things go with which items, by the log-likelihood ratio.
@@ -29,28 +24,12 @@ import org.apache.spark.sql.types.StructType;
  * interactions, the caps and the seed alone, not on partitions or executors.
  */
 public final class CrossOccurrence {
-  /** item, indicator, correlators (id, llr), strongest first. */
-  public static final StructType SCHEMA =
-      new StructType(
-          new StructField[] {
-            field("item", DataTypes.StringType),
-            field("indicator", DataTypes.StringType),
-            field(
-                "correlators",
-                DataTypes.createArrayType(
-                    new StructType(new StructField[] {field("id", DataTypes.StringType), field("llr", DataTypes.DoubleType)}), false)),
-          });
-
   private final SparkSession spark;
   private final Correlation correlation = new Correlation();
-  private Correlation.Indicator last;
+  private Indicator last;
 
   private CrossOccurrence(SparkSession spark) {
     this.spark = spark;
-  }
-
-  private static StructField field(String name, org.apache.spark.sql.types.DataType type) {
-    return new StructField(name, type, false, Metadata.empty());
   }
 
   /** The primary indicator: one row per interaction; rows without user or item do not count, repetitions count once. */
@@ -96,26 +75,12 @@ public final class CrossOccurrence {
     return this;
   }
 
-  /** Counts now; gives a row for each item and indicator that has correlators, see {@link #SCHEMA}. */
+  /** Counts now; gives a row for each item and indicator that has correlators, see {@link CorrelatorRows#SCHEMA}. */
   public Dataset<Row> correlators() {
     JavaSparkContext context = JavaSparkContext.fromSparkContext(spark.sparkContext());
     List<byte[]> tables = correlation.tables(context, text -> {});
     int slices = Math.max(1, Math.min(tables.size(), context.defaultParallelism()));
-    JavaRDD<Row> rows = context.parallelize(tables, slices).flatMap(CrossOccurrence::rows);
-    return spark.createDataFrame(rows, SCHEMA);
-  }
-
-  private static Iterator<Row> rows(byte[] table) {
-    List<Row> rows = new ArrayList<>();
-    Correlation.visit(
-        table,
-        (item, indicator, correlators, llr, first, end) -> {
-          Row[] found = new Row[end - first];
-          for (int row = first; row < end; row++) {
-            found[row - first] = RowFactory.create(correlators.get(row), llr.get(row));
-          }
-          rows.add(RowFactory.create(item, indicator, found));
-        });
-    return rows.iterator();
+    JavaRDD<Row> rows = context.parallelize(tables, slices).flatMap(table -> CorrelatorRows.of(new Table(table)).iterator());
+    return spark.createDataFrame(rows, CorrelatorRows.SCHEMA);
   }
 }

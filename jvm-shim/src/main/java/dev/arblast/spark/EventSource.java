@@ -8,6 +8,8 @@ import java.io.InputStream;
 import java.util.List;
 import java.util.Locale;
 import java.util.Properties;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
@@ -16,10 +18,16 @@ import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
 
-/** Where a {@link TrainJob} reads events: files of JSON lines or Parquet at any Hadoop path, a table of a database, an Arblast home. */
+/**
+ * Where a {@link TrainJob} reads events: files of JSON lines or Parquet at any Hadoop path, a table of a database or of HBase, an Arblast
+ * home, or what {@code arblast train} has read.
+ */
 final class EventSource {
   static final String ARBLAST = "arblast:";
+  private static final String PORTION = "portion:";
   private static final String JDBC = "jdbc:";
+  private static final String HBASE = "hbase://";
+  private static final Pattern SQL = Pattern.compile("(?s)(postgres(?:ql)?|mysql|mariadb)://.*");
   private static final int LOOK_AT = 1000;
 
   private final Options options;
@@ -35,11 +43,24 @@ final class EventSource {
     this.paths = options.list("--events");
     if (paths.isEmpty()) {
       throw new IllegalArgumentException(
-          "--events is missing: a path of JSON lines or Parquet, jdbc:URL with --table, or arblast:HOME (the driver's own machine)");
+          "--events is missing: a path of JSON lines or Parquet, jdbc:URL or hbase://… with --table, or arblast:HOME (the driver's machine)");
+    }
+    Matcher sql = SQL.matcher(paths.get(0));
+    if (sql.matches()) {
+      // Without the rest, which may have a password.
+      throw new IllegalArgumentException(
+          "--events " + sql.group(1) + "://…: Spark reads databases by JDBC: jdbc:" + sql.group(1).replaceFirst("^postgres$", "postgresql")
+              + "://host/database with --table pio_event_1 and --jdbc-properties; `arblast train -- --master …` reads eventsUrl as it is");
     }
     if (isJdbc()) {
       options.needed("--table", "the table of events, such as pio_event_1");
+    } else if (isHbase()) {
+      options.needed("--table", "the table of events, such as events_1");
     }
+  }
+
+  private boolean isHbase() {
+    return paths.get(0).startsWith(HBASE);
   }
 
   private boolean isJdbc() {
@@ -54,6 +75,12 @@ final class EventSource {
     boolean learns = training.session().learns();
     if (first.startsWith(ARBLAST)) {
       training.session().read(first.substring(ARBLAST.length()).replaceFirst("^//", ""));
+    } else if (first.startsWith(PORTION)) {
+      training.session().readPortion(first.substring(PORTION.length()), options.or("--position", null));
+    } else if (isHbase()) {
+      // Its servers of ZooKeeper have commas between them.
+      String table = options.needed("--table", "").replaceFirst("^[^:]*:", "");
+      training.session().readHbase(options.needed("--events", ""), table);
     } else if (isJdbc() || isParquet(spark)) {
       EventColumns columns = new EventColumns(isJdbc() ? jdbc(spark, first) : spark.read().parquet(all));
       Dataset<Row> rows = columns.selected();

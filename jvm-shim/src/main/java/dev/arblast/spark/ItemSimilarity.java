@@ -1,5 +1,6 @@
 package dev.arblast.spark;
 
+import dev.arblast.internal.Indicator;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.List;
@@ -45,6 +46,7 @@ public final class ItemSimilarity {
       // Each piece ends with a line end, as a line of text output does.
       spark.parallelize(lines, Math.max(1, Math.min(lines.size(), spark.defaultParallelism())))
           .filter(piece -> piece.length > 0).map(piece -> new String(piece, 0, piece.length - 1, StandardCharsets.UTF_8)).saveAsTextFile(output);
+      TrainJob.tell("wrote " + output);
     }
   }
 
@@ -57,7 +59,7 @@ public final class ItemSimilarity {
         throw new IllegalArgumentException("--indicator must be NAME=PATH, got " + given);
       }
       String path = given.substring(equals + 1);
-      Correlation.Indicator indicator =
+      Indicator indicator =
           correlation.add(given.substring(0, equals), (training, source) -> training.addText(path, source.indicator, false));
       indicator.maxCorrelators = options.number("--max-correlators", indicator.maxCorrelators);
       indicator.maxItemsPerUser = options.number("--max-prefs", indicator.maxItemsPerUser);

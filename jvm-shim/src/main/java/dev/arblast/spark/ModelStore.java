@@ -5,6 +5,7 @@ import dev.arblast.internal.TrainingSession;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
+import java.util.function.Consumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.apache.hadoop.conf.Configuration;
@@ -51,21 +52,23 @@ final class ModelStore {
     }
   }
 
-  /** Publishes the model of a session; gives what there is to tell as JSON. */
-  String publish(TrainingSession session, String run, long startedMs, boolean force) throws IOException {
+  /** Publishes the model of a session, also to search servers; gives what there is to tell as JSON. */
+  String publish(TrainingSession session, String run, long startedMs, boolean force, String index, Consumer<String> told)
+      throws IOException {
     String local = local();
     if (local != null) {
-      return session.publish(local, run, startedMs, -1, force);
+      return session.publish(local, run, startedMs, -1, force, index, told);
     }
     java.nio.file.Path scratch = java.nio.file.Files.createTempDirectory("arblast-model");
     try {
       // The name of the engine's folder is known before its model is there.
       Path engine = new Path(folder, session.engineFolder());
       FileSystem files = engine.getFileSystem(hadoop);
-      String told = session.publish(scratch.toString(), run, startedMs, correlatorsInUse(files, engine), force);
+      // The index comes first: if that fails, nothing has changed here.
+      String outcome = session.publish(scratch.toString(), run, startedMs, correlatorsInUse(files, engine), force, index, told);
       Path written = new Path(scratch.resolve(session.engineFolder()).resolve(name(1)).toUri());
       long generation = upload(files, engine, written, run);
-      return told.replaceFirst("\"generation\":1,", "\"generation\":" + generation + ",")
+      return outcome.replaceFirst("\"generation\":1,", "\"generation\":" + generation + ",")
           .replaceFirst("\"directory\":\"(?:[^\"\\\\]|\\\\.)*\"", "\"directory\":\"" + Matcher.quoteReplacement(engine.toString()) + "\"");
     } finally {
       FileSystem.getLocal(hadoop).delete(new Path(scratch.toUri()), true);

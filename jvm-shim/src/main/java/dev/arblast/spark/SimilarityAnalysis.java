@@ -1,5 +1,8 @@
 package dev.arblast.spark;
 
+import dev.arblast.internal.CorrelatorTable;
+import dev.arblast.internal.Indicator;
+import dev.arblast.internal.Table;
 import java.util.ArrayList;
 import java.util.List;
 import org.apache.spark.api.java.JavaRDD;
@@ -64,7 +67,7 @@ public final class SimilarityAnalysis {
     for (int i = 0; i < datasets.size(); i++) {
       DownsamplableCrossOccurrenceDataset given = datasets.get(i);
       JavaRDD<Tuple2<String, String>> cells = given.dataset.cells();
-      Correlation.Indicator indicator =
+      Indicator indicator =
           correlation.add(
               String.valueOf(i), (training, source) -> training.add(cells, new Encoder.PairTuples(source.engine, Correlation.NOW, source.indicator)));
       indicator.maxItemsPerUser = given.maxElementsPerRow;
@@ -95,8 +98,8 @@ public final class SimilarityAnalysis {
 
   private static List<Tuple2<String, List<Tuple2<String, Double>>>> of(String name, byte[] table) {
     List<Tuple2<String, List<Tuple2<String, Double>>>> rows = new ArrayList<>();
-    Correlation.visit(
-        table,
+    CorrelatorTable.visit(
+        new Table(table),
         (item, indicator, correlators, llr, first, end) -> {
           if (indicator.equals(name)) {
             List<Tuple2<String, Double>> row = new ArrayList<>();

@@ -4,6 +4,7 @@ import dev.arblast.ArblastException;
 import dev.arblast.CorruptDataException;
 import dev.arblast.UnavailableException;
 import dev.arblast.VersionException;
+import dev.arblast.internal.TrainingSession;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -30,17 +31,21 @@ import org.apache.spark.sql.SparkSession;
 public final class TrainJob {
   private static final List<String> NAMES =
       Arrays.asList(
-          "--engine", "--events", "--format", "--table", "--jdbc-properties", "--models", "--now", "--count", "--threads", "--run",
-          "--started", "--result");
-  private static final List<String> FLAGS = Arrays.asList("--force", "--skip-bad-lines", "--help");
+          "--engine", "--events", "--format", "--table", "--jdbc-properties", "--models", "--index", "--now", "--count", "--threads", "--run",
+          "--position", "--result");
+  private static final List<String> FLAGS = Arrays.asList("--force", "--skip-bad-lines", "--attached", "--help");
 
   static final String HELP =
       "Trains an engine on Spark and publishes its model.\n\n"
           + "  --engine PATH       engine.json, at any Hadoop path\n"
-          + "  --events PATH,…     JSON lines or Parquet at any Hadoop path; or jdbc:URL with --table; or arblast:HOME (driver's machine)\n"
+          + "  --events PATH,…     JSON lines or Parquet at any Hadoop path; or jdbc:URL or hbase://… with --table; or arblast:HOME (driver's\n"
+          + "                      machine)\n"
           + "  --models URL        folder of models to publish in, e.g. HOME/models or hdfs://name/arblast/models\n"
+          + "  --index URL         search servers to publish to as well: http(s)://[user:password@]host[:9200][,host…]; better by the\n"
+          + "                      environment, as for `arblast train`: ARBLAST_INDEX_URL, …_API_KEY, …_CA_FILE, …_SHARDS; embedded: none\n"
           + "  --format KIND       json or parquet, if the names of the files do not tell\n"
-          + "  --table NAME        table of a jdbc source, e.g. pio_event_1; --jdbc-properties FILE: user, password, driver\n"
+          + "  --table NAME        table of a database, e.g. pio_event_1, or of HBase, e.g. events_1; --jdbc-properties FILE: user, password,\n"
+          + "                      driver\n"
           + "  --now TIME          time of training, where windows end [now], e.g. 2026-01-31T00:00:00Z\n"
           + "  --count PLACE       where correlators are counted: auto, driver, executors, or parts (of interactions that fit none) [auto]\n"
           + "  --threads N         threads of the driver [its cores]\n"
@@ -56,6 +61,7 @@ public final class TrainJob {
   private final long nowMs;
   private final String engine;
   private final String models;
+  private final String index;
   private final EventSource events;
   private final Counters.Where where;
 
@@ -67,6 +73,10 @@ public final class TrainJob {
     where = Counters.Where.of(options.or("--count", "auto"));
     events = new EventSource(options);
     engine = read(options.needed("--engine", "the engine file"), new Configuration());
+    index = options.or("--index", "");
+    try (TrainingSession session = TrainingSession.open(engine, nowMs, () -> false)) {
+      session.reach(index);
+    }
   }
 
   public static void main(String[] words) {
@@ -77,13 +87,17 @@ public final class TrainJob {
     }
   }
 
-  private static int run(String[] words) {
+  /** The same for a JVM that goes on: gives the exit code. */
+  public static int run(String[] words) {
     return told(
         () -> {
           Options options = new Options(words, NAMES, FLAGS);
           if (options.has("--help")) {
             System.out.println(HELP);
             return;
+          }
+          if (options.has("--attached")) {
+            Attached.toInput();
           }
           TrainJob job = new TrainJob(options);
           try (SparkSession spark = job.session()) {
@@ -113,6 +127,9 @@ public final class TrainJob {
     }
   }
 
+  /** What may succeed at another time. */
+  static final int UNAVAILABLE = 75;
+
   private static final int UNKNOWN = 70;
 
   /** The table of this border: exit codes as those of `arblast`. */
@@ -122,7 +139,7 @@ public final class TrainJob {
     } else if (error instanceof CorruptDataException) {
       return 65;
     } else if (error instanceof UnavailableException || error instanceof CancellationException || error instanceof IOException) {
-      return 75;
+      return UNAVAILABLE;
     } else if (error instanceof ArblastException) {
       return UNKNOWN;
     }
@@ -163,7 +180,7 @@ public final class TrainJob {
       }
       String current = training.session().keepsCorrelators() ? store.currentModel(training.session().engineFolder()) : null;
       training.train(where, threads, current);
-      String told = store.publish(training.session(), run, startedMs, options.has("--force"));
+      String told = store.publish(training.session(), run, startedMs, options.has("--force"), index, TrainJob::tell);
       tell(String.format(Locale.ROOT, "published in %.1f s", (System.currentTimeMillis() - startedMs) / 1e3));
       System.out.println(told);
       write(told, hadoop);

@@ -27,7 +27,7 @@ class CancellationTest {
   @BeforeAll
   static void makePortion() {
     try (TrainingSession part = TrainingSession.part(Samples.LONG, Samples.NOW)) {
-      Samples.pairs(part.key(), 5_000_000, 2000, 5000);
+      Samples.pairs(part.key(), 9_000_000, 2000, 5000);
       portion = part.portion();
     }
   }

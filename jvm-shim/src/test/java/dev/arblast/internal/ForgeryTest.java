@@ -1,8 +1,11 @@
 package dev.arblast.internal;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.arblast.CorruptDataException;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Random;
@@ -42,6 +45,17 @@ class ForgeryTest {
     }
     System.out.println("forgeries: " + ends);
     assertTrue(ends.containsKey("answered") && ends.size() > 2, ends::toString);
+  }
+
+  @Test
+  void whatIsClaimedMustBeThere() {
+    // One indicator, at most ten correlators; then as many things as there can be, and no users.
+    byte[] forged = {'A', 'R', 'B', 'C', 2, 1, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, 15, 0, 0, 0, 0, 0};
+    assertThrows(CorruptDataException.class, () -> Native.openCounting(Mutator.sealed(forged)));
+    byte[] honest = {'A', 'R', 'B', 'C', 2, 1, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0};
+    long counting = Native.openCounting(Mutator.sealed(honest));
+    assertEquals(8, Native.count(counting, Native.COUNTING_ITEMS));
+    Native.close(counting);
   }
 
   /** One in four is forged. */

@@ -202,6 +202,9 @@ final class Samples {
     String home = ",\"home\":" + Json.quote(folder.resolve("home").toString());
     return new String[] {
       "{\"do\":\"read\"" + home + "}",
+      "{\"do\":\"read\",\"hbase\":\"nowhere\",\"table\":\"events_1\"}",
+      "{\"do\":\"read\",\"position\":\"1-2-3\",\"portion\":" + Json.quote(folder.resolve("portion").toString()) + "}",
+      "{\"do\":\"reach\",\"index\":\"embedded\"}",
       "{\"do\":\"prepare\",\"threads\":2}",
       "{\"do\":\"prepare\",\"threads\":1,\"current\":" + Json.quote(model.toString()) + "}",
       "{\"do\":\"correlate\",\"threads\":3}",

@@ -3,47 +3,24 @@ package dev.arblast.spark.source;
 import dev.arblast.internal.EventCursor;
 import dev.arblast.internal.Table;
 import org.apache.spark.sql.SparkSession;
-import org.apache.spark.sql.connector.read.Batch;
 import org.apache.spark.sql.connector.read.InputPartition;
 import org.apache.spark.sql.connector.read.PartitionReaderFactory;
-import org.apache.spark.sql.connector.read.Scan;
-import org.apache.spark.sql.connector.read.SupportsPushDownRequiredColumns;
 import org.apache.spark.sql.types.StructType;
 
 /** A read of the events of an app in an embedded store: one task, on the driver's machine if that can be had. */
-final class EventScan implements SupportsPushDownRequiredColumns, Scan, Batch {
+final class EventScan extends ColumnarScan {
   private final String home;
   private final String app;
-  private StructType columns = SourceTable.EVENTS.schema();
 
   EventScan(String home, String app) {
+    super(SourceTable.EVENTS);
     this.home = home;
     this.app = app;
   }
 
   @Override
-  public void pruneColumns(StructType required) {
-    columns = required;
-  }
-
-  @Override
-  public Scan build() {
-    return this;
-  }
-
-  @Override
-  public StructType readSchema() {
-    return columns;
-  }
-
-  @Override
   public String description() {
     return "arblast events of " + app + " in " + home;
-  }
-
-  @Override
-  public Batch toBatch() {
-    return this;
   }
 
   @Override
@@ -53,7 +30,7 @@ final class EventScan implements SupportsPushDownRequiredColumns, Scan, Batch {
 
   @Override
   public PartitionReaderFactory createReaderFactory() {
-    return new Readers(home, app, columns);
+    return new Readers(home, app, readSchema());
   }
 
   /** Everything, best read where the driver is: there the store was found. */

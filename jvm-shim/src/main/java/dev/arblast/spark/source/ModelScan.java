@@ -2,52 +2,26 @@ package dev.arblast.spark.source;
 
 import dev.arblast.internal.Model;
 import java.util.OptionalLong;
-import org.apache.spark.sql.connector.read.Batch;
 import org.apache.spark.sql.connector.read.InputPartition;
 import org.apache.spark.sql.connector.read.PartitionReaderFactory;
-import org.apache.spark.sql.connector.read.Scan;
 import org.apache.spark.sql.connector.read.Statistics;
-import org.apache.spark.sql.connector.read.SupportsPushDownRequiredColumns;
 import org.apache.spark.sql.connector.read.SupportsReportStatistics;
 import org.apache.spark.sql.types.StructType;
 
 /** A read of a table of a model: its items in ranges, one a task. */
-final class ModelScan implements SupportsPushDownRequiredColumns, SupportsReportStatistics, Batch {
-  private final SourceTable table;
+final class ModelScan extends ColumnarScan implements SupportsReportStatistics {
   private final ModelFile file;
   private final int tasks;
-  private StructType columns;
 
   ModelScan(SourceTable table, ModelFile file, int tasks) {
-    this.table = table;
+    super(table);
     this.file = file;
     this.tasks = tasks;
-    this.columns = table.schema();
-  }
-
-  @Override
-  public void pruneColumns(StructType required) {
-    columns = required;
-  }
-
-  @Override
-  public Scan build() {
-    return this;
-  }
-
-  @Override
-  public StructType readSchema() {
-    return columns;
   }
 
   @Override
   public String description() {
     return "arblast " + table.label() + " of " + file;
-  }
-
-  @Override
-  public Batch toBatch() {
-    return this;
   }
 
   /** About the bytes of the file, so that small tables are broadcast to be joined. */
@@ -83,7 +57,7 @@ final class ModelScan implements SupportsPushDownRequiredColumns, SupportsReport
 
   @Override
   public PartitionReaderFactory createReaderFactory() {
-    return new Readers(table, file, columns);
+    return new Readers(table, file, readSchema());
   }
 
   /** Some items of a model. */

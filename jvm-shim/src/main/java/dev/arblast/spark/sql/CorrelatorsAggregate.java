@@ -1,6 +1,6 @@
 package dev.arblast.spark.sql;
 
-import java.util.List;
+import dev.arblast.spark.CorrelatorRows;
 import org.apache.spark.sql.Encoder;
 import org.apache.spark.sql.Encoders;
 import org.apache.spark.sql.Row;
@@ -8,6 +8,8 @@ import org.apache.spark.sql.catalyst.encoders.AgnosticEncoder;
 import org.apache.spark.sql.catalyst.encoders.ExpressionEncoder;
 import org.apache.spark.sql.catalyst.encoders.RowEncoder$;
 import org.apache.spark.sql.expressions.Aggregator;
+import org.apache.spark.sql.types.DataType;
+import org.apache.spark.sql.types.DataTypes;
 import scala.Tuple4;
 
 /**
@@ -22,6 +24,7 @@ import scala.Tuple4;
  */
 public final class CorrelatorsAggregate extends Aggregator<Tuple4<String, String, String, String>, Interactions, Object> {
   private static final long serialVersionUID = 1;
+  private static final DataType TYPE = DataTypes.createArrayType(CorrelatorRows.SCHEMA, false);
 
   @Override
   public Interactions zero() {
@@ -46,8 +49,7 @@ public final class CorrelatorsAggregate extends Aggregator<Tuple4<String, String
   /** Rows in an array: the one form that the encoder takes in every Spark. */
   @Override
   public Object finish(Interactions group) {
-    List<Row> rows = CorrelatorRows.of(group);
-    return rows.toArray(new Row[0]);
+    return GroupTrain.correlators(group).toArray(new Row[0]);
   }
 
   @Override
@@ -59,6 +61,6 @@ public final class CorrelatorsAggregate extends Aggregator<Tuple4<String, String
   @Override
   @SuppressWarnings("unchecked")
   public Encoder<Object> outputEncoder() {
-    return ExpressionEncoder.apply((AgnosticEncoder<Object>) RowEncoder$.MODULE$.encoderForDataType(CorrelatorRows.TYPE, true));
+    return ExpressionEncoder.apply((AgnosticEncoder<Object>) RowEncoder$.MODULE$.encoderForDataType(TYPE, true));
   }
 }

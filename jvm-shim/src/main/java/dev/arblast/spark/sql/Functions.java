@@ -32,8 +32,8 @@ public final class Functions {
     UDFRegistration registry = session.udf();
     ServedModel model = new ServedModel(session);
     registry.register("llr", new LlrFunction(), DataTypes.DoubleType);
-    registry.register("recommend", new RecommendFunction(model), HitRows.TYPE);
-    registry.register("similar", new SimilarFunction(model), HitRows.TYPE);
+    registry.register("recommend", HitsFunction.recommend(model), HitRows.TYPE);
+    registry.register("similar", HitsFunction.similar(model), HitRows.TYPE);
     Encoder<String> text = Encoders.STRING();
     Encoder<Tuple4<String, String, String, String>> input = Encoders.tuple(text, text, text, text);
     registry.register("correlators", functions.udaf(new CorrelatorsAggregate(), input));

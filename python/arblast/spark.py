@@ -1,0 +1,1 @@
+../../jvm-shim/src/main/python/arblast_spark.py

@@ -1,0 +1,518 @@
+"""Slow, greedy and hostile clients: limits hold, errors are typed, nobody else notices."""
+
+import json
+import socket
+import ssl
+import subprocess
+import threading
+import time
+
+import pyarrow as pa
+import pyarrow.flight as flight
+import pytest
+
+from conftest import ARBLAST, SERVER_KEY
+
+ENDLESS = "SELECT count(*) FROM events a CROSS JOIN events b CROSS JOIN events c"
+# all rows in one order: more than fits
+SORTED = "SELECT max(place) AS n FROM (SELECT row_number() OVER (ORDER BY a.event_id || b.event_id) AS place FROM events a CROSS JOIN (SELECT * FROM events LIMIT {}) b)"
+QUICK = "SELECT count(*) AS n FROM items"
+
+
+def seconds(act):
+    began = time.monotonic()
+    act()
+    return time.monotonic() - began
+
+
+def code(error):
+    """The name of the code that ADBC or pyarrow tells."""
+    text = str(error.value).upper().replace("_", "").replace(" ", "")
+    known = ["INVALIDARGUMENT", "UNAUTHENTICATED", "PERMISSIONDENIED", "NOTFOUND", "UNAVAILABLE", "RESOURCEEXHAUSTED", "DEADLINEEXCEEDED", "INTERNAL", "UNAUTHORIZED"]
+    return next((name for name in known if name in text), text)
+
+
+def is_busy(server):
+    """Processor seconds that the server has used."""
+    fields = open(f"/proc/{server.process.pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+def resident(server):
+    for line in open(f"/proc/{server.process.pid}/status"):
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) << 10
+
+
+def test_an_endless_statement_ends_and_others_are_answered_meanwhile(own):
+    server = own("--set", "flightQuerySecondsMax=4", "--set", "flightQueriesMax=4")
+    errors = []
+
+    def endless():
+        with pytest.raises(Exception) as error:
+            server.query(ENDLESS)
+        errors.append(code(error))
+
+    greedy = [threading.Thread(target=endless) for _ in range(2)]
+    [thread.start() for thread in greedy]
+    time.sleep(1)
+    for _ in range(5):
+        assert seconds(lambda: server.query(QUICK)) < 3
+    took = seconds(lambda: [thread.join() for thread in greedy])
+    assert errors == ["DEADLINEEXCEEDED"] * 2 and took < 30
+    before = is_busy(server)
+    time.sleep(1)
+    assert is_busy(server) - before < 0.3, "it computes on"
+
+
+def test_a_statement_ends_with_its_client(own):
+    server = own("--set", "flightQueriesMax=1")
+    client, options = server.client()
+    connection = server.connect()
+    cursor = connection.cursor()
+
+    def endless():
+        with pytest.raises(Exception):
+            cursor.execute(ENDLESS)
+            cursor.fetchall()
+
+    thread = threading.Thread(target=endless, daemon=True)
+    thread.start()
+    time.sleep(1.5)
+    used = is_busy(server)
+    cursor.adbc_cancel()
+    thread.join(timeout=20)
+    assert used > 0
+    assert seconds(lambda: server.query(QUICK)) < 8
+    time.sleep(1)
+    before = is_busy(server)
+    time.sleep(1)
+    assert is_busy(server) - before < 0.3, "it computes on"
+
+
+def test_a_connection_that_is_cut_ends_its_statement(own):
+    server = own("--set", "flightQueriesMax=1")
+    program = f"import adbc_driver_flightsql.dbapi as d; c = d.connect('{server.location}', dict(username='me', password='{server.shop.access_key}')); c.cursor().execute(\"{ENDLESS}\").fetchall()"
+    import sys
+    client = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
+    time.sleep(4)
+    client.kill()
+    client.wait()
+    assert seconds(lambda: server.query(QUICK)) < 10
+    before = is_busy(server)
+    time.sleep(1)
+    assert is_busy(server) - before < 0.3, "it computes on"
+
+
+def test_too_many_statements_wait_then_are_refused(own):
+    server = own("--set", "flightQueriesMax=1", "--set", "flightQuerySecondsMax=12")
+    thread = threading.Thread(target=lambda: pytest.raises(Exception, server.query, ENDLESS), daemon=True)
+    thread.start()
+    time.sleep(4)
+    with pytest.raises(Exception) as error:
+        server.query(QUICK)
+    assert code(error) == "UNAVAILABLE"
+    thread.join()
+    server.query(QUICK)
+
+
+def test_memory_of_a_statement_is_limited(own):
+    server = own("--set", "flightQueryBytesMax=20000000", "--set", "flightSpillBytesMax=0")
+    for sql in [
+        SORTED.format(100),
+        "SELECT count(DISTINCT a.event_id || b.event_id) FROM events a CROSS JOIN (SELECT * FROM events LIMIT 100) b",
+    ]:
+        with pytest.raises(Exception) as error:
+            server.query(sql)
+        assert code(error) == "RESOURCEEXHAUSTED", error.value
+    assert resident(server) < 700 << 20
+    server.query(QUICK)
+
+
+def test_what_is_too_large_for_memory_goes_to_disk(own):
+    server = own("--set", "flightQueryBytesMax=20000000")
+    table = server.query(SORTED.format(20))
+    assert table["n"][0].as_py() == 20 * server.query("SELECT count(*) AS n FROM events")["n"][0].as_py()
+    assert not any((server.shop.home / "flight-spill").rglob("*.arrow")), "temporary files are left"
+
+
+def test_rows_are_limited(own):
+    server = own("--set", "flightRowsMax=1000")
+    assert server.query("SELECT event_id FROM events LIMIT 1000").num_rows == 1000
+    with pytest.raises(Exception) as error:
+        server.query("SELECT event_id FROM events")
+    assert code(error) == "RESOURCEEXHAUSTED"
+
+
+@pytest.mark.parametrize("sql", [
+    "SELECT " + "+".join(["1"] * 30000),
+    "SELECT " + "(" * 2000 + "1" + ")" * 2000,
+    "SELECT 1 WHERE 1 IN (" + ",".join(["1"] * 100000) + ")",
+    "SELECT 'x" + "y" * 3_000_000 + "'",
+    " UNION ALL ".join(["SELECT 1"] * 2000),
+])
+def test_monstrous_statements_do_no_harm(server, sql):
+    try:
+        server.query(sql)
+    except Exception as error:
+        assert "INTERNAL" not in str(error).upper(), error
+    server.query(QUICK)
+
+
+def test_keys(own):
+    server = own("--set", f"serverKey={SERVER_KEY}")
+    for key in ["wrong", "x" * 5000, "a:b", "ä"]:
+        with pytest.raises(Exception) as error:
+            server.query(QUICK, key=key)
+        assert code(error) in ("UNAUTHENTICATED", "UNAUTHORIZED"), error.value
+    client = flight.connect(server.location)
+    for headers in [[], [(b"authorization", b"Bearer")], [(b"authorization", b"Negotiate x")], [(b"authorization", b"Basic !!")]]:
+        with pytest.raises(flight.FlightUnauthenticatedError):
+            list(client.do_action(flight.Action("recommend", b""), flight.FlightCallOptions(headers=headers)))
+    # scopes
+    shop = server.shop
+    shop.arblast("accesskey", "new", "shop", "--key", "only-write", "--scope", "write")
+    shop.arblast("accesskey", "new", "shop", "view", "--key", "only-views", "--scope", "write")
+    shop.arblast("accesskey", "new", "shop", "--key", "only-read", "--scope", "read")
+    with pytest.raises(Exception) as error:
+        server.query(QUICK, key="only-write")
+    assert "may not read" in str(error.value)
+    server.query(QUICK, key="only-read")
+    rows = pa.table({"event": ["view", "purchase"], "entity_type": ["user"] * 2, "entity_id": ["u"] * 2, "target_entity_type": ["item"] * 2, "target_entity_id": ["i"] * 2})
+    assert put(server, rows, "only-views") == [{"stored": 1, "refused": 1, "errors": [{"row": 1, "message": "purchase events are not allowed"}], "errorsLeftOff": 0}]
+    with pytest.raises(flight.FlightUnauthorizedError):
+        put(server, rows, "only-read")
+    # an app sees its own
+    shop.arblast("app", "new", "other", "--access-key", "key-of-other")
+    assert server.query("SELECT count(*) AS n FROM events", key="key-of-other")["n"][0].as_py() == 0
+    assert server.query("SELECT count(DISTINCT app) AS n FROM events", key=SERVER_KEY)["n"][0].as_py() == 1
+    with pytest.raises(Exception, match="shop/shop"):
+        server.action("recommend", {"engine": "nothing"}, key=SERVER_KEY)
+    # who may control
+    with pytest.raises(flight.FlightUnauthorizedError):
+        server.action("rollback")
+    with pytest.raises(Exception):
+        server.action("rollback", {"generation": 99}, key=SERVER_KEY)
+
+
+def put(server, rows, key=None, **headers):
+    client, _ = server.client()
+    writer, reader = client.do_put(flight.FlightDescriptor.for_path("events"), rows.schema, server.options(key, **headers))
+    answers = []
+    with writer:
+        for batch in rows.to_batches():
+            writer.write_batch(batch)
+            answer = reader.read()
+            if answer is None:
+                break  # closing tells why
+            answers.append(json.loads(answer.to_pybytes()))
+        writer.done_writing()
+    return answers
+
+
+def test_events_in(own):
+    server = own()
+    before = server.query("SELECT count(*) AS n FROM events")["n"][0].as_py()
+    as_json = pa.table({"json": ['{"event":"view","entityType":"user","entityId":"j","targetEntityType":"item","targetEntityId":"i","properties":{"a":1}}', "{", None]})
+    (answer,) = put(server, as_json)
+    assert answer["stored"] == 1 and [error["row"] for error in answer["errors"]] == [1, 2]
+    rows = pa.table({"eventId": ["x1", "x1"], "event": ["view"] * 2, "entityType": ["user"] * 2, "entityId": [7, 8], "eventTime": [pa.scalar(0, pa.timestamp("us")), pa.scalar(1, pa.timestamp("us"))]})
+    assert put(server, rows)[0]["stored"] == 2
+    found = server.query("SELECT entity_id, event_time, target_entity_id FROM events WHERE event_id = 'x1'").to_pylist()
+    assert [row["entity_id"] for row in found] == ["8"] and found[0]["target_entity_id"] is None
+    with pytest.raises(Exception, match="no column of events|INVALID"):
+        put(server, pa.table({"evnt": ["view"]}))
+    with pytest.raises(Exception, match="row 1 of its batch"):
+        with server.connect() as connection, connection.cursor() as cursor:
+            cursor.adbc_ingest("events", pa.table({"event": ["view", ""], "entity_type": ["user"] * 2, "entity_id": ["a"] * 2}), mode="append")
+    with pytest.raises(Exception):
+        with server.connect() as connection, connection.cursor() as cursor:
+            cursor.adbc_ingest("items", pa.table({"event": ["view"]}), mode="append")
+    server.shop.arblast("app", "channel-new", "shop", "web")
+    assert put(server, as_json.slice(0, 1), **{"arblast-channel": "web"})[0]["stored"] == 1
+    assert server.query("SELECT channel, count(*) AS n FROM events WHERE channel = 'web' GROUP BY channel").to_pylist() == [{"channel": "web", "n": 1}]
+    assert server.query("SELECT count(*) AS n FROM events WHERE channel IS NULL")["n"][0].as_py() == before + 2
+    # all of it is there after a crash
+    server.kill()
+    assert server.shop.in_process("SELECT count(*) AS n FROM events")["n"][0].as_py() == before + 3
+
+
+def test_a_huge_put_needs_little_memory(own):
+    server = own()
+    server.query(QUICK)
+    before = resident(server)
+    rows = pa.table({"event": ["view"] * 20_000, "entity_type": ["user"] * 20_000, "entity_id": [f"u{n}" for n in range(20_000)], "properties": ['{"text":"' + "x" * 400 + '"}'] * 20_000})
+    answers = put(server, pa.concat_tables([rows] * 10))
+    assert sum(answer["stored"] for answer in answers) == 200_000
+    assert resident(server) - before < 400 << 20
+    with pytest.raises(Exception):
+        put(server, pa.table({"event": ["view"], "entity_type": ["user"], "entity_id": ["u"], "properties": ['{"text":"' + "x" * (40 << 20) + '"}']}))
+    server.query(QUICK)
+
+
+def exchange(server, rows, path="cross-occurrence", options=None):
+    client, calling = server.client()
+    descriptor = flight.FlightDescriptor.for_path(path, json.dumps(options or {"indicators": ["purchase"]}))
+    writer, reader = client.do_exchange(descriptor, calling)
+    with writer:
+        writer.begin(rows.schema)
+        writer.write_table(rows)
+        writer.done_writing()
+        return reader.read_all()
+
+
+def test_own_interactions_give_the_correlators_of_itemsimilarity(server, shop, tmp_path):
+    rows = server.query("SELECT indicator, user_id, item_id FROM interactions WHERE indicator IN ('purchase', 'view')")
+    for name in ["purchase", "view"]:
+        lines = [f"{row['user_id']},{row['item_id']}" for row in rows.to_pylist() if row["indicator"] == name]
+        (tmp_path / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    shop.arblast("itemsimilarity", "--indicator", f"purchase={tmp_path}/purchase.csv", "--indicator", f"view={tmp_path}/view.csv", "--output", f"{tmp_path}/out", "--max-correlators", "10")
+    expected = {}
+    for line in open(tmp_path / "out"):
+        line = json.loads(line)
+        expected[line["item"], line["indicator"]] = [tuple(pair) for pair in line["correlators"]]
+    found = {}
+    for row in exchange(server, rows, options={"indicators": ["purchase", "view"], "maxCorrelators": 10}).to_pylist():
+        found.setdefault((row["item_id"], row["indicator"]), []).append((row["correlator_id"], row["llr"]))
+    assert found == expected and found
+
+
+@pytest.mark.parametrize("options, told", [
+    ({"indicators": []}, "no indicator"),
+    ({"indicators": ["a", "a"]}, "twice"),
+    ({"maxCorrelators": 0}, "whole number from 1"),
+    ({"nonsense": 1}, "no option"),
+    ({"indicators": ["view"]}, "a row is of indicator"),
+])
+def test_wrong_exchanges_are_told(server, options, told):
+    rows = pa.table({"indicator": ["purchase"], "user_id": ["u"], "item_id": ["i"]})
+    with pytest.raises(Exception, match=told):
+        exchange(server, rows, options=options)
+
+
+def test_an_exchange_has_a_limit(own):
+    server = own("--set", "flightQueryBytesMax=3000000")
+    rows = pa.table({"indicator": ["purchase"] * 100_000, "user_id": [f"u{n}" for n in range(100_000)], "item_id": [f"i{n}" for n in range(100_000)]})
+    with pytest.raises(Exception) as error:
+        exchange(server, rows)
+    assert "flightQueryBytesMax" in str(error.value)
+    server.query(QUICK)
+
+
+def test_trains_and_rollbacks(own):
+    server = own()
+    (first,) = server.query("SELECT generation FROM models WHERE current")["generation"].to_pylist()
+    jobs = server.action("train", {"batch": "by flight"})
+    assert jobs[-1]["status"] == "successful" and jobs[-1]["generation"] == first + 1, jobs
+    row = server.query("SELECT m.generation, i.batch FROM models m JOIN engine_instances i ON i.id = m.engine_instance WHERE m.current").to_pylist()
+    assert row == [{"generation": first + 1, "batch": "by flight"}]
+    digests = server.query("SELECT DISTINCT digest FROM models").num_rows
+    assert digests >= 1
+    assert server.action("rollback") == [{"generation": first}]
+    assert server.query("SELECT generation FROM models WHERE current")["generation"].to_pylist() == [first]
+    (job,) = server.action("train", {"wait": False, "force": True})
+    assert job["status"] == "executing"
+    with pytest.raises(Exception, match="(?i)no train"):
+        server.action("cancel", {"jobId": "0"})
+    with pytest.raises(Exception, match="no action"):
+        server.action("explode")
+
+
+def test_connections_are_limited_and_silent_ones_closed(own):
+    server = own("--set", "connectionsMax=20", "--set", "headerSecondsMax=2")
+    silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(20)]
+    with pytest.raises(Exception) as error:
+        server.query(QUICK)
+    assert code(error) == "UNAVAILABLE", error.value
+    time.sleep(3)
+    server.query(QUICK)
+    for connection in silent:
+        connection.settimeout(5)
+        while connection.recv(4096):
+            pass
+    # garbage, and HTTP/1
+    for text in [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x00" * 1000, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 1000]:
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            connection.sendall(text)
+            connection.settimeout(10)
+            try:
+                while connection.recv(4096):
+                    pass
+            except ConnectionResetError:
+                pass
+    server.query(QUICK)
+
+
+def test_tickets_are_of_who_got_them_and_for_once(own):
+    server = own()
+    server.shop.arblast("app", "new", "other", "--access-key", "key-of-other")
+    client, options = server.client()
+    # a statement of Flight SQL without its driver: CommandStatementQuery in an Any
+    sql = QUICK.encode()
+    command = b"\x0a" + bytes([len(sql)]) + sql
+    kind = b"type.googleapis.com/arrow.flight.protocol.sql.CommandStatementQuery"
+    message = b"\x0a" + bytes([len(kind)]) + kind + b"\x12" + bytes([len(command)]) + command
+    ticket = client.get_flight_info(flight.FlightDescriptor.for_command(message), options).endpoints[0].ticket
+    with pytest.raises(Exception, match="no such result"):
+        client.do_get(ticket, server.options("key-of-other")).read_all()
+    assert client.do_get(ticket, options).read_all().num_rows == 1
+    with pytest.raises(Exception, match="no such result"):
+        client.do_get(ticket, options).read_all()
+    for wrong in [b"", b"x", b"\x0a\x03abc", message]:
+        with pytest.raises(Exception):
+            client.do_get(flight.Ticket(wrong), options).read_all()
+    for wrong in [flight.FlightDescriptor.for_command(b"\xff"), flight.FlightDescriptor.for_path("models", "other"), flight.FlightDescriptor.for_path("models", "shop", "99"), flight.FlightDescriptor.for_path("x")]:
+        with pytest.raises(Exception):
+            client.get_flight_info(wrong, options)
+
+
+def test_tls(own, tmp_path):
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"], check=True, capture_output=True)
+    server = own("--set", f"tlsCertificateFile={certificate}", "--set", f"tlsKeyFile={key}")
+    assert server.location.startswith("grpc+tls://")
+    assert server.query(QUICK, **{"adbc.flight.sql.client_option.tls_root_certs": certificate.read_text()}).num_rows == 1
+    with pytest.raises(Exception):
+        server.query(QUICK)
+    context = ssl.create_default_context(cafile=certificate)
+    context.set_alpn_protocols(["h2"])
+    with socket.create_connection(("127.0.0.1", server.port)) as plain, context.wrap_socket(plain, server_hostname="localhost") as wrapped:
+        assert wrapped.selected_alpn_protocol() == "h2"
+
+
+def test_an_address_that_others_reach_needs_tls(shop):
+    done = shop.arblast("flight", "serve", "--ip", "0.0.0.0", "--port", "0", check=False)
+    assert done.returncode == 1 and "plain text" in done.stderr
+
+
+def test_export_as_parquet(shop, tmp_path):
+    import pyarrow.parquet as parquet
+    shop.arblast("export", "--app", "shop", "--output", str(tmp_path / "out"), "--format", "parquet")
+    table = parquet.read_table(tmp_path / "out")
+    assert table.num_rows == shop.in_process("SELECT count(*) AS n FROM events")["n"][0].as_py()
+    assert table.column_names[:4] == ["eventId", "event", "entityType", "entityId"]
+    again = shop.arblast("export", "--app", "shop", "--output", str(tmp_path / "out"), "--format", "parquet", check=False)
+    assert again.returncode == 1 and "exists already" in again.stderr
+
+
+def test_query_without_a_server(shop):
+    assert json.loads(shop.arblast("flight", "query", QUICK)) == shop.in_process(QUICK).to_pylist()[0]
+    assert shop.arblast("flight", "query", QUICK, "--format", "csv").splitlines()[0] == "n"
+    assert "| n" in shop.arblast("flight", "query", QUICK, "--format", "table")
+    assert shop.arblast("flight", "query", "SELECT event_id AS n FROM events WHERE false", "--format", "csv") == "n\n"
+    for form in ["json", "csv", "table", "arrow"]:
+        piped = subprocess.run(f"set -o pipefail; '{ARBLAST}' flight query 'SELECT * FROM events' --format {form} | head -c 10", shell=True, executable="/bin/bash", cwd=shop.engine, env=shop.environment(), capture_output=True)
+        assert piped.returncode == 0, (form, piped.stderr)
+    done = shop.arblast("flight", "query", "SELECT nothing FROM events", check=False)
+    assert done.returncode == 1 and "nothing" in done.stderr
+
+
+@pytest.mark.parametrize("sql", [
+    "SELECT 1" + " IS NULL" * 20_000,
+    "SELECT true" + " XOR true" * 20_000,
+    "SELECT * FROM cross_occurrence('SELECT 1" + "+1" * 20_000 + " AS user_id, 2 AS item_id')",
+    "SELECT count(*) FROM " + ",".join(f"models m{n}" for n in range(400)),
+    " UNION ALL ".join(["SELECT event_id FROM events"] * 600),
+    "SELECT count(*) FROM cross_occurrence('SELECT m0.engine AS user_id, m0.engine AS item_id FROM " + ",".join(f"models m{n}" for n in range(400)) + "')",
+    "SELECT count(*) FROM events GROUP BY CUBE(app, channel, event_id, event, entity_type, entity_id, target_entity_type, target_entity_id, properties)",
+    "SELECT max(length(repeat(event, 200000))) FROM events",
+    "SELECT max(array_length(range(1, 100000))) FROM events",
+])
+def test_what_would_plan_or_grow_without_end_is_refused_at_once(server, sql):
+    def refused():
+        with pytest.raises(Exception) as error:
+            server.query(sql)
+        assert code(error) == "INVALIDARGUMENT", str(error.value)[:500]
+
+    assert seconds(refused) < 10
+    server.query(QUICK)
+
+
+def test_batches_that_are_more_than_they_seem_are_refused(own):
+    server = own()
+    many = pa.RecordBatch.from_arrays([pa.nulls(2_000_000_000)], ["event"])
+    long = pa.DictionaryArray.from_arrays(pa.array([0] * 400, pa.int8()), pa.array(["x" * (4 << 20)]))
+    bombs = {"rows": pa.Table.from_batches([many]), "64 MiB": pa.table({"json": long})}
+    for told, rows in bombs.items():
+        with pytest.raises(Exception, match=told) as error:
+            put(server, rows)
+        assert code(error) == "INVALIDARGUMENT"
+    with pytest.raises(Exception, match="64 MiB"):
+        exchange(server, pa.table({"user_id": long, "item_id": long}))
+    # packed: what it becomes is told by the client alone
+    client, _ = server.client()
+    packed = flight.FlightCallOptions(headers=[(b"authorization", f"Bearer {server.shop.access_key}".encode())], write_options=pa.ipc.IpcWriteOptions(compression="lz4"))
+    rows = pa.table({"event": ["view"] * 1000, "entity_type": ["user"] * 1000, "entity_id": ["u"] * 1000})
+    with pytest.raises(Exception, match="compressed"):
+        writer, reader = client.do_put(flight.FlightDescriptor.for_path("events"), rows.schema, packed)
+        with writer:
+            writer.write_table(rows)
+            writer.done_writing()
+            reader.read()
+    assert resident(server) < 700 << 20
+    server.query(QUICK)
+
+
+def test_bound_values_are_limited_where_they_stand(server):
+    with pytest.raises(Exception, match="bound values have more than"):
+        with server.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT " + ",".join(f"$1 AS c{n}" for n in range(100)), ("x" * (1 << 20),))
+            cursor.fetchall()
+    server.query(QUICK)
+
+
+def test_who_has_to_come_again_finds_his_result(own):
+    server = own("--set", "flightQueriesMax=1", "--set", "flightQuerySecondsMax=9")
+    client, options = server.client()
+    sql = QUICK.encode()
+    command = b"\x0a" + bytes([len(sql)]) + sql
+    kind = b"type.googleapis.com/arrow.flight.protocol.sql.CommandStatementQuery"
+    message = b"\x0a" + bytes([len(kind)]) + kind + b"\x12" + bytes([len(command)]) + command
+    ticket = client.get_flight_info(flight.FlightDescriptor.for_command(message), options).endpoints[0].ticket
+    thread = threading.Thread(target=lambda: pytest.raises(Exception, server.query, ENDLESS), daemon=True)
+    thread.start()
+    time.sleep(2)
+    with pytest.raises(flight.FlightUnavailableError):
+        client.do_get(ticket, options).read_all()
+    thread.join()
+    assert client.do_get(ticket, options).read_all().num_rows == 1
+
+
+def test_an_exchange_that_is_not_read_ends(own):
+    server = own("--set", "flightQueriesMax=1", "--set", "flightQuerySecondsMax=3")
+    rows = pa.table({"user_id": [f"u{n % 300}" for n in range(60_000)], "item_id": [f"item-{n % 7001}" for n in range(60_000)]})
+    client, calling = server.client()
+    descriptor = flight.FlightDescriptor.for_path("cross-occurrence", json.dumps({"maxCorrelators": 200}))
+    writer, _ = client.do_exchange(descriptor, calling)
+    writer.begin(rows.schema)
+    writer.write_table(rows)
+    writer.done_writing()
+    time.sleep(5)
+    assert seconds(lambda: server.query(QUICK)) < 4
+    # nor does one that never sends
+    silent, _ = client.do_exchange(descriptor, calling)
+    silent.begin(rows.schema)
+    time.sleep(5)
+    assert seconds(lambda: server.query(QUICK)) < 4
+
+
+def test_indicators_and_correlators_are_limited(own):
+    server = own("--set", "flightQueryBytesMax=30000000")
+    rows = pa.table({"indicator": ["a"], "user_id": ["u"], "item_id": ["i"]})
+    with pytest.raises(Exception, match="at most 256"):
+        exchange(server, rows, options={"indicators": [f"i{n}" for n in range(60_000)]})
+    wide = pa.table({"user_id": [f"u{n % 10}" for n in range(30_000)], "item_id": [f"i{n}" for n in range(30_000)]})
+    with pytest.raises(Exception, match="flightQueryBytesMax"):
+        exchange(server, wide, options={"maxCorrelators": 4_000_000_000, "maxPrefs": 4_000_000_000})
+    server.query(QUICK)
+
+
+def test_an_app_writes_into_its_own_folder(own, tmp_path):
+    exports = tmp_path / "exports"
+    server = own("--export-directory", str(exports), "--set", f"serverKey={SERVER_KEY}")
+    server.shop.arblast("app", "new", "my shop", "--access-key", "key-of-other")
+    copy = "COPY (SELECT 1 AS one) TO 'one.parquet' STORED AS PARQUET"
+    for key in [None, "key-of-other", SERVER_KEY]:
+        server.query(copy, key=key)
+    files = sorted(str(path.relative_to(exports)) for path in exports.rglob("*.parquet"))
+    assert len(files) == 3 and files[1:] == ["one.parquet", "shop/one.parquet"] and files[0].startswith("my_shop-"), files
