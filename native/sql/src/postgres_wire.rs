@@ -296,8 +296,10 @@ fn refusal(code: &SqlState) -> Refusal {
         "3D000" => Refusal::NoDatabase,
         "42P01" => Refusal::NoTable,
         "23505" => Refusal::Taken,
-        // Serialization, deadlock, tables that two make at the same time, a plan for a table that was made anew.
-        "40001" | "40P01" | "55P03" | "42P07" | "0A000" | "26000" | "XX000" => Refusal::Conflict,
+        // Serialization, deadlock, a plan for a table that was made anew.
+        "40001" | "40P01" | "55P03" | "0A000" | "26000" | "XX000" => Refusal::Conflict,
+        // A table, or its row type, that another makes at the same time, in spite of `if not exists`.
+        "42P07" | "42710" => Refusal::Conflict,
         "53300" => Refusal::TooManyConnections,
         "25006" => Refusal::ReadOnly,
         "53100" | "53200" => Refusal::Full,

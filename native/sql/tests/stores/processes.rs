@@ -1,10 +1,12 @@
 //! Two processes write, a third follows.
 
 use std::collections::BTreeSet;
+use std::sync::Barrier;
 use std::time::Duration;
 
 use events::{EventStore, Position, Registry};
 use sql::Sql;
+use stores::Objects;
 
 use crate::child::{APPENDS, command};
 use crate::server::{Kind, Server};
@@ -47,6 +49,27 @@ fn postgresql() {
 #[test]
 fn mariadb() {
     together(Kind::MariaDb);
+}
+
+/// Everybody starts on an empty database at the same moment: nobody hears of the others' tables.
+#[test]
+fn all_make_the_tables_at_once() {
+    const THREADS: usize = 12;
+    for kind in [Kind::PostgreSql, Kind::MariaDb] {
+        let server = Server::shared(kind);
+        for _ in 0..8 {
+            let url = server.url(&server.database());
+            let barrier = Barrier::new(THREADS);
+            let start = || {
+                let store = Sql::open(&url).unwrap();
+                barrier.wait();
+                assert_eq!(store.apps().unwrap(), []);
+                store.init(SCOPE).unwrap();
+                assert_eq!(store.get("no such").unwrap(), None);
+            };
+            std::thread::scope(|threads| (0..THREADS).for_each(|_| drop(threads.spawn(start))));
+        }
+    }
 }
 
 /// What PredictionIO sets beside us is named, too.
