@@ -33,12 +33,19 @@ pub(crate) enum SslMode {
     VerifyFull,
 }
 
+/// Where one server listens.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Host {
+    pub(crate) name: String,
+    pub(crate) port: u16,
+}
+
 /// A database and how to use it. Two that are equal can share connections.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Address {
     pub(crate) product: Product,
-    pub(crate) host: String,
-    pub(crate) port: u16,
+    /// One server, or several of which one takes writes at a time; never empty.
+    pub(crate) hosts: Vec<Host>,
     pub(crate) user: String,
     pub(crate) password: Option<String>,
     pub(crate) database: String,
@@ -71,9 +78,9 @@ impl Address {
             .ok_or_else(|| invalid(format!("behind {} there must be //", product.scheme())))?;
         let (place, parameters) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, database) = place.split_once('/').unwrap_or((place, ""));
-        let (user_info, host) =
-            authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
-        let (host, port) = host_and_port(host, product)?;
+        let (user_info, hosts) =
+            authority.rsplit_once('@').map_or((None, authority), |(user, hosts)| (Some(user), hosts));
+        let hosts = hosts.split(',').map(|host| Host::parse(host, product)).collect::<Result<_>>()?;
         let (user, password) = match user_info.map(|text| text.split_once(':').unwrap_or((text, ""))) {
             None => (String::new(), None),
             Some((user, "")) => (decoded(user)?, None),
@@ -81,8 +88,7 @@ impl Address {
         };
         let mut address = Self {
             product,
-            host,
-            port,
+            hosts,
             user,
             password,
             database: decoded(database)?,
@@ -136,17 +142,22 @@ impl Address {
             Err(invalid(format!("the {what} is missing, as in {scheme}://user:password@host/database")))
         };
         match () {
-            () if self.host.is_empty() => lacks("host"),
+            () if self.hosts.iter().any(|host| host.name.is_empty()) => lacks("host"),
             () if self.database.is_empty() => lacks("database"),
             () if self.user.is_empty() => lacks("user"),
             () => Ok(self),
         }
     }
 
+    /// The same, of one of its hosts only.
+    pub(crate) fn at(&self, host: &Host) -> Self {
+        Self { hosts: vec![host.clone()], ..self.clone() }
+    }
+
     /// Where it is, for messages.
     pub(crate) fn place(&self) -> String {
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        format!("{}://{host}:{}/{}", self.product.scheme(), self.port, self.database)
+        let hosts: Vec<String> = self.hosts.iter().map(Host::to_string).collect();
+        format!("{}://{}/{}", self.product.scheme(), hosts.join(","), self.database)
     }
 }
 
@@ -186,28 +197,36 @@ fn scheme(url: &str) -> Result<(Product, &str, bool)> {
     }
 }
 
-fn host_and_port(text: &str, product: Product) -> Result<(String, u16)> {
-    if text.contains(',') {
-        return Err(invalid(
-            "only one host can be given; put a load balancer or a virtual address before several",
-        ));
+impl Host {
+    fn parse(text: &str, product: Product) -> Result<Self> {
+        let usual = match product {
+            Product::Postgres => 5432,
+            Product::MySql => 3306,
+        };
+        let (name, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((name, rest)) => (name, rest.strip_prefix(':').unwrap_or("")),
+            None => text.split_once(':').unwrap_or((text, "")),
+        };
+        let port = match port {
+            "" => usual,
+            port => port.parse().map_err(|_| {
+                // The rest of an unescaped password would stand here.
+                invalid("behind the host there is no port number; in user and password write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23, % as %25")
+            })?,
+        };
+        Ok(Self { name: decoded(name)?, port })
     }
-    let usual = match product {
-        Product::Postgres => 5432,
-        Product::MySql => 3306,
-    };
-    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((host, rest)) => (host, rest.strip_prefix(':').unwrap_or("")),
-        None => text.split_once(':').unwrap_or((text, "")),
-    };
-    let port = match port {
-        "" => usual,
-        port => port.parse().map_err(|_| {
-            // The rest of an unescaped password would stand here.
-            invalid("behind the host there is no port number; in user and password write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23, % as %25")
-        })?,
-    };
-    Ok((decoded(host)?, port))
+}
+
+impl std::fmt::Display for Host {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { name, port } = self;
+        if name.contains(':') {
+            write!(formatter, "[{name}]:{port}")
+        } else {
+            write!(formatter, "{name}:{port}")
+        }
+    }
 }
 
 fn ssl_mode(text: &str) -> Result<SslMode> {
@@ -289,16 +308,21 @@ mod tests {
     #[test]
     fn urls_are_read_in_all_their_forms() {
         let address = Address::parse("postgres://u%40x:p%3Aw%25@db.example/shop").unwrap();
-        assert_eq!((address.product, address.port, address.ssl), (Product::Postgres, 5432, SslMode::Prefer));
+        assert_eq!(
+            (address.product, address.hosts.len(), address.ssl),
+            (Product::Postgres, 1, SslMode::Prefer)
+        );
         assert_eq!((address.user.as_str(), address.password.as_deref()), ("u@x", Some("p:w%")));
         assert_eq!(address.place(), "postgresql://db.example:5432/shop");
         let address = Address::parse(
             "jdbc:mysql://[::1]:3307/pio?user=u&password=p&useSSL=true&serverTimezone=UTC&meta=m&event=e_1&connections=3&timestampZone=Europe/Berlin&index=enabled",
         )
         .unwrap();
-        assert_eq!((address.host.as_str(), address.port, address.ssl), ("::1", 3307, SslMode::Require));
+        assert_eq!((address.place().as_str(), address.ssl), ("mysql://[::1]:3307/pio", SslMode::Require));
         assert_eq!((address.meta.as_str(), address.event.as_str(), address.connections), ("m", "e_1", 3));
         assert!(address.zone == Tz::Europe__Berlin && address.indexed_form && !address.makes_indexes);
+        let address = Address::parse("postgresql://u@a,b:5433,[::1]/d").unwrap();
+        assert_eq!(address.place(), "postgresql://a:5432,b:5433,[::1]:5432/d");
     }
 
     #[test]
@@ -311,7 +335,8 @@ mod tests {
             ("postgresql://u:hunter2@/d", "host is missing"),
             ("postgresql://u:hunter2@h:x/d", "no port number"),
             ("postgresql://u:hunter2/3@h/d", "no port number"),
-            ("postgresql://u:hunter2@a,b/d", "only one host"),
+            ("postgresql://u:hunter2@a,,b/d", "host is missing"),
+            ("postgresql://u:hunter2@a,b:x/d", "no port number"),
             ("postgresql://u:hunter2%@h/d", "%25"),
             ("postgresql://u:hunter2@h/d?x=1", "x is no parameter"),
             ("postgresql://u:hunter2@h/d?meta=a-b", "meta begins"),

@@ -2,8 +2,10 @@
 
 use std::ops::ControlFlow;
 
+use events::{Error, Kind};
+
 use crate::address::{Address, Product};
-use crate::fault::Done;
+use crate::fault::{Cause, Done, Fault, Refusal, refused};
 use crate::{mysql_wire, postgres_wire};
 
 /// A value that goes into a statement in place of a `?`.
@@ -50,12 +52,39 @@ pub(crate) trait Connection: Send {
     fn query(&mut self, sql: &str, values: &[Value<'_>], each: Each<'_>) -> Done<()>;
     /// Runs a statement that is not worth preparing.
     fn plain(&mut self, sql: &str) -> Done<()>;
+    /// Is it no standby?
+    fn takes_writes(&mut self) -> Done<bool>;
     /// Is anybody still there?
     fn is_alive(&mut self) -> bool;
 }
 
-/// Opens a connection.
-pub(crate) fn connect(address: &Address) -> Done<Box<dyn Connection>> {
+/// Opens a connection. Of several hosts only one that takes writes will do, and `first` is asked first. Gives its place among them, too.
+pub(crate) fn connect(address: &Address, first: usize) -> Done<(Box<dyn Connection>, usize)> {
+    let count = address.hosts.len();
+    if count == 1 {
+        return Ok((connect_to(address)?, 0));
+    }
+    let mut why = Vec::new();
+    for host in (first..first + count).map(|host| host % count) {
+        match connect_to_primary(&address.at(&address.hosts[host])) {
+            Ok(connection) => return Ok((connection, host)),
+            Err(fault) if fault.kind() == Kind::Unavailable => why.push(Error::from(fault).to_string()),
+            Err(fault) => return Err(fault),
+        }
+    }
+    let text = format!("no host of {} serves: {}", address.place(), why.join("; "));
+    Err(Fault::new(Cause::Final, Kind::Unavailable, text))
+}
+
+fn connect_to_primary(address: &Address) -> Done<Box<dyn Connection>> {
+    let mut connection = connect_to(address)?;
+    if connection.takes_writes()? {
+        return Ok(connection);
+    }
+    Err(refused(address, Refusal::ReadOnly, "it is a standby"))
+}
+
+fn connect_to(address: &Address) -> Done<Box<dyn Connection>> {
     Ok(match address.product {
         Product::Postgres => Box::new(postgres_wire::Postgres::connect(address)?),
         Product::MySql => Box::new(mysql_wire::MySql::connect(address)?),

@@ -23,6 +23,8 @@ pub(crate) enum Cause {
     Lost,
     /// Others were in the way and nothing took effect: repeat.
     Conflict,
+    /// The server takes no writes; another host may.
+    Standby,
     /// There is no such table.
     NoTable,
     /// A key is there already.
@@ -113,7 +115,7 @@ pub(crate) fn refused(address: &Address, refusal: Refusal, message: &str) -> Fau
             ),
         ),
         Refusal::ReadOnly => (
-            Cause::Final,
+            Cause::Standby,
             Kind::Unavailable,
             format!(
                 "{place} takes no writes, as a standby does not: give the URL of the primary server ({message})"

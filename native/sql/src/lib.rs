@@ -24,13 +24,13 @@ mod zone;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use events::{Error, Kind, Result, Scope};
 
 use address::Address;
 use connection::Connection;
-use fault::Done;
+use fault::{Cause, Done, Fault};
 use pool::{Again, Pool};
 use record::Room;
 
@@ -111,11 +111,17 @@ enum Part {
     Models,
 }
 
-/// Once more, if somebody else has just done the same.
+/// Again, while somebody else has just done the same. Several can be in the way one after the other, each of a part: a table, its row type, its sequence.
 fn repeated<T>(mut work: impl FnMut() -> Done<T>) -> Done<T> {
-    match work() {
-        Err(fault) if matches!(fault.cause, fault::Cause::Taken | fault::Cause::Conflict) => work(),
-        done => done,
+    let mut tries_left = 20;
+    loop {
+        let done = work();
+        let in_the_way = |fault: &Fault| matches!(fault.cause, Cause::Taken | Cause::Conflict);
+        if tries_left == 0 || !done.as_ref().err().is_some_and(in_the_way) {
+            return done;
+        }
+        tries_left -= 1;
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

@@ -56,9 +56,10 @@ fn ssl(address: &Address) -> SslOpts {
 }
 
 fn options(address: &Address, ssl: Option<SslOpts>) -> Opts {
+    let host = &address.hosts[0];
     OptsBuilder::new()
-        .ip_or_hostname(Some(address.host.as_str()))
-        .tcp_port(address.port)
+        .ip_or_hostname(Some(host.name.as_str()))
+        .tcp_port(host.port)
         .user(Some(address.user.as_str()))
         .pass(address.password.as_deref())
         .db_name(Some(address.database.as_str()))
@@ -98,6 +99,11 @@ impl Connection for MySql {
 
     fn plain(&mut self, sql: &str) -> Done<()> {
         self.connection.query_drop(sql).map_err(|error| of(&self.address, &error))
+    }
+
+    fn takes_writes(&mut self) -> Done<bool> {
+        let said = self.connection.query_first::<bool, _>("select @@global.read_only");
+        said.map(|is_read_only| is_read_only == Some(false)).map_err(|error| of(&self.address, &error))
     }
 
     fn is_alive(&mut self) -> bool {
@@ -210,8 +216,8 @@ fn of_server(address: &Address, told: &mysql::MySqlError) -> Fault {
         1049 => Refusal::NoDatabase,
         1146 => Refusal::NoTable,
         1062 => Refusal::Taken,
-        // Waited too long for a lock, deadlock, a table that changed under a statement.
-        1205 | 1213 | 1020 | 1412 | 1615 => Refusal::Conflict,
+        // Waited too long for a lock, deadlock, a table that changed under a statement, an index that another made just now.
+        1205 | 1213 | 1020 | 1412 | 1615 | 1061 => Refusal::Conflict,
         1040 | 1203 | 1226 => Refusal::TooManyConnections,
         1290 | 1792 | 1836 => Refusal::ReadOnly,
         1021 | 1114 | 1041 => Refusal::Full,

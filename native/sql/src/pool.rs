@@ -48,6 +48,8 @@ struct State {
     was_open: bool,
     /// Since when no connection can be opened.
     away_since: Option<Instant>,
+    /// Which of the hosts took the last one.
+    host: usize,
 }
 
 /// A connection that goes back to the pool.
@@ -115,10 +117,11 @@ impl Pool {
     /// Opens a connection, also while the database is away for a moment.
     fn connect(&self) -> Done<Box<dyn Connection>> {
         loop {
-            let fault = match connection::connect(&self.address) {
-                Ok(connection) => {
+            let first = self.state().host;
+            let fault = match connection::connect(&self.address, first) {
+                Ok((connection, host)) => {
                     let mut state = self.state();
-                    (state.was_open, state.away_since) = (true, None);
+                    (state.was_open, state.away_since, state.host) = (true, None, host);
                     return Ok(connection);
                 }
                 Err(fault) if fault.kind() != events::Kind::Unavailable => return Err(fault),
@@ -159,7 +162,8 @@ impl Pool {
                 Ok(value) => return Ok(value),
                 Err(fault) => fault,
             };
-            if fault.cause == Cause::Lost {
+            let is_over = self.address.hosts.len() > 1 && fault.cause == Cause::Standby;
+            if is_over || fault.cause == Cause::Lost {
                 lease.connection = None;
                 // The others were to the same server.
                 let old = std::mem::take(&mut self.state().idle);
@@ -170,6 +174,8 @@ impl Pool {
             let repeats = match fault.cause {
                 Cause::Conflict => true,
                 Cause::Lost => again == Again::Safe,
+                // It refused: nothing took effect.
+                Cause::Standby => is_over,
                 _ => false,
             };
             if !repeats || !fault.may_repeat || tries >= TRIES {

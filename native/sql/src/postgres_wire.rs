@@ -57,7 +57,8 @@ impl Drop for Postgres {
 impl Postgres {
     pub(crate) fn connect(address: &Address) -> Done<Self> {
         let mut config = Config::new();
-        config.host(&address.host).port(address.port).user(&address.user).dbname(&address.database);
+        address.hosts.iter().for_each(|host| _ = config.host(&host.name).port(host.port));
+        config.user(&address.user).dbname(&address.database);
         if let Some(password) = &address.password {
             config.password(password);
         }
@@ -140,6 +141,13 @@ impl Connection for Postgres {
 
     fn plain(&mut self, sql: &str) -> Done<()> {
         self.with(|client| client.batch_execute(sql))
+    }
+
+    fn takes_writes(&mut self) -> Done<bool> {
+        let said = self.with(|client| client.simple_query("show transaction_read_only"))?;
+        Ok(said
+            .iter()
+            .any(|message| matches!(message, SimpleQueryMessage::Row(row) if row.get(0) == Some("off"))))
     }
 
     fn is_alive(&mut self) -> bool {

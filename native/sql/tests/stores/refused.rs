@@ -91,7 +91,7 @@ fn missing_rights_are_told() {
 #[test]
 fn tls_is_as_strict_as_it_is_told_to_be() {
     for kind in [Kind::PostgreSql, Kind::MariaDb] {
-        let server = Server::start(kind, true);
+        let server = Server::start(kind, &["tls"]);
         let url = server.url("pio");
         let root = format!("sslrootcert={}/authority.pem", server.folder);
         Sql::open(&format!("{url}?sslmode=require")).unwrap();

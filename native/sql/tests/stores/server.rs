@@ -60,15 +60,15 @@ impl Pipes {
 }
 
 impl Server {
-    /// A server of this test's own.
-    pub(crate) fn start(kind: Kind, tls: bool) -> Self {
+    /// A server of this test's own; `words` as the script takes them.
+    pub(crate) fn start(kind: Kind, words: &[&str]) -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/database");
         let name = match kind {
             Kind::PostgreSql => "postgresql",
             Kind::MariaDb => "mariadb",
         };
         let mut command = Command::new(script);
-        command.arg(name).args(tls.then_some("tls")).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.arg(name).args(words).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
         let mut pipes = Pipes { child, input, output };
@@ -81,7 +81,7 @@ impl Server {
     /// The one that all tests of this process share, each in a database of its own.
     pub(crate) fn shared(kind: Kind) -> &'static Self {
         static SERVERS: [OnceLock<Server>; 2] = [OnceLock::new(), OnceLock::new()];
-        SERVERS[kind as usize].get_or_init(|| Self::start(kind, false))
+        SERVERS[kind as usize].get_or_init(|| Self::start(kind, &[]))
     }
 
     fn ask(&self, order: &str) -> Vec<String> {
@@ -97,6 +97,11 @@ impl Server {
 
     pub(crate) fn kill(&self) {
         self.ask("kill");
+    }
+
+    /// A standby takes writes from now on.
+    pub(crate) fn promote(&self) {
+        assert_eq!(self.ask("promote"), ["done"]);
     }
 
     pub(crate) fn start_again(&self) {
