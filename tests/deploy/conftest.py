@@ -89,10 +89,11 @@ def status(port, method, path):
 
 
 class Clients:
-    """Ask and post all the time, and try again what fails: how often that was once, and what failed twice."""
+    """Ask and post all the time, and try again what fails, at the next front: how often that was once, and what failed twice."""
 
-    def __init__(self, events, queries, key):
-        self.events, self.queries, self.key = events, queries, key
+    def __init__(self, fronts, key):
+        self.fronts, self.key = fronts, key
+        self.front = 0
         self.stopped = threading.Event()
         self.lock = threading.Lock()
         self.acknowledged, self.retried, self.failed, self.answers = [], [], [], 0
@@ -101,16 +102,19 @@ class Clients:
         for thread in self.threads:
             thread.start()
 
-    def tried(self, port, path, body, good):
+    def tried(self, what, path, body, good):
         for attempt in range(2):
+            front = self.front
             try:
-                got = ask(port, "POST", path, body)
+                got = ask(self.fronts[front][what], "POST", path, body, timeout=60)
             except (OSError, http.client.HTTPException) as error:
                 got = (type(error).__name__, str(error))
             if got[0] == good:
                 return True
             with self.lock:
                 (self.retried if attempt == 0 else self.failed).append((path.split("?")[0], got))
+                if self.front == front:
+                    self.front = (front + 1) % len(self.fronts)
             # As `Retry-After` says.
             time.sleep(1)
         return False
@@ -121,13 +125,13 @@ class Clients:
             count += 1
             name = f"posted-{number}-{count}"
             body = {"eventId": name, "event": "buy", "entityType": "user", "entityId": name, "targetEntityType": "item", "targetEntityId": "tea"}
-            if self.tried(self.events, f"/events.json?accessKey={self.key}", body, 201):
+            if self.tried("events", f"/events.json?accessKey={self.key}", body, 201):
                 self.acknowledged.append(name)
             time.sleep(0.01)
 
     def query(self):
         while not self.stopped.is_set():
-            if self.tried(self.queries, "/queries.json", {"user": "maya", "num": 4}, 200):
+            if self.tried("queries", "/queries.json", {"user": "maya", "num": 4}, 200):
                 self.answers += 1
             time.sleep(0.01)
 
@@ -135,6 +139,13 @@ class Clients:
         """Waits until everybody got on."""
         events, answers = len(self.acknowledged) + more, self.answers + more
         until("the next answer", lambda: len(self.acknowledged) >= events and self.answers >= answers, 60)
+
+    def lose(self, what, kill):
+        """Kills something while they go on: nobody may fail twice."""
+        self.progress()
+        kill()
+        self.progress()
+        assert self.failed == [], what
 
     def stop(self):
         self.stopped.set()
@@ -148,6 +159,28 @@ def nothing_is_left():
     yield
     for process in STARTED:
         process.kill()
+
+
+class Parts:
+    """What ends with the test, the last first."""
+
+    def __init__(self):
+        self.started = []
+
+    def add(self, part):
+        self.started.append(part)
+        return part
+
+    def stop(self):
+        while self.started:
+            self.started.pop().stop()
+
+
+@pytest.fixture
+def parts():
+    parts = Parts()
+    yield parts
+    parts.stop()
 
 
 @pytest.fixture(scope="session")

@@ -33,11 +33,21 @@ class Database:
     """What scripts/database starts; it ends with its input."""
 
     def __init__(self, kind, *words):
-        self.process = subprocess.Popen([ROOT / "scripts/database", kind, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([ROOT / "scripts/database", kind, *map(str, words)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         assert line.startswith("ready "), line
         self.port, self.folder = int(line.split()[1]), Path(line.split()[2])
         self.place = f"127.0.0.1:{self.port}/pio"
+
+    def order(self, *words):
+        """What the script obeys; gives its answer."""
+        self.process.stdin.write(" ".join(words) + "\n")
+        self.process.stdin.flush()
+        lines = []
+        while not lines or lines[-1].split()[0] not in ("done", "failed", "killed", "ready"):
+            lines.append(self.process.stdout.readline().strip())
+            assert lines[-1] not in ("", "failed"), f"{words}: {lines}"
+        return lines
 
     def workers(self):
         """Processes that serve connections to PostgreSQL."""
@@ -129,7 +139,7 @@ class HBase:
         self.script("up")
 
     def script(self, action, *words):
-        subprocess.run([ROOT / "scripts/hbase", action, self.folder, *words], check=True, stdout=subprocess.PIPE)
+        subprocess.run([ROOT / "scripts/hbase", action, self.folder, *map(str, words)], check=True, stdout=subprocess.PIPE)
 
     def stop(self):
         self.script("down")
@@ -139,12 +149,18 @@ class HAProxy:
     """With a configuration as it stands in deploy/, but for its addresses."""
 
     def __init__(self, folder, configuration):
+        folder.mkdir()
         (folder / "haproxy.cfg").write_text(configuration)
         self.log = folder / "haproxy.log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(["haproxy", "-W", "-f", folder / "haproxy.cfg"], stdout=log, stderr=log)
-        ports = [int(port) for port in re.findall(r"bind 127\.0\.0\.1:(\d+)", configuration)]
-        until("HAProxy", lambda: all(listens(port) for port in ports))
+        self.ports = [int(port) for port in re.findall(r"bind 127\.0\.0\.1:(\d+)", configuration)]
+        until("HAProxy", lambda: all(listens(port) for port in self.ports))
+
+    def kill(self):
+        """The one that serves, too: `-W` has a master before it."""
+        self.process.kill()
+        until("the end of HAProxy", lambda: not any(listens(port) for port in self.ports))
 
     def stop(self):
         self.process.terminate()

@@ -7,7 +7,7 @@ from conftest import ARBLAST, Clients, Machine, ask, names_stored, text_of
 from parts import free_port
 
 
-def test_a_killed_server_loses_nothing(tmp_path, shop):
+def test_a_killed_server_loses_nothing(tmp_path, shop, parts):
     events, queries = free_port(), free_port()
     machine = Machine(tmp_path, shop, ARBLAST_CONFIG=tmp_path / "arblast.json")
     settings = text_of("one-machine/arblast.json", {"7070": events, "8000": queries})
@@ -25,14 +25,13 @@ def test_a_killed_server_loses_nothing(tmp_path, shop):
     words = shlex.split(line.split("arblast ", 1)[1])
     assert words[0] == "arblast", line
     machine.run(*words[1:])
-    clients = Clients(events, queries, "the-key")
-    try:
-        clients.progress()
+    clients = parts.add(Clients([{"events": events, "queries": queries}], "the-key"))
+
+    def kill_and_start():
         machine.kill("serve")
         machine.start("serve", queries, "serve")
-        clients.progress()
-    finally:
-        clients.stop()
-    assert clients.failed == []
+
+    clients.lose("the server", kill_and_start)
+    clients.stop()
     assert names_stored(events, "the-key") == sorted(clients.acknowledged)
     machine.stop()

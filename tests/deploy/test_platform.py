@@ -16,10 +16,8 @@ MIB = 1 << 20
 
 
 @pytest.fixture
-def database():
-    database = Database("postgresql", "tls")
-    yield database
-    database.stop()
+def database(parts):
+    return parts.add(Database("postgresql", "tls"))
 
 
 class Slug(Machine):
