@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use arblast::cli::Context;
 use arblast::failure::{Failure, Result};
@@ -87,9 +88,9 @@ pub fn execute(context: &Context, sql: &str, export: Option<&std::path::Path>, t
         spill_bytes_max: SPILL_BYTES_MAX,
         spill_directory: std::env::temp_dir(),
         counter: Counter { threads: context.threads(None), site: None },
-        export: None,
+        export: Arc::default(),
     };
-    let limits = limits.with_export(export)?;
+    let limits = limits.with_export(export, u64::MAX)?;
     let runtime = arblast::cli::servers::runtime()?;
     let failed = |error: DataFusionError| told(&error);
     let session = Session::new(sight, &limits).map_err(failed)?;

@@ -1,6 +1,7 @@
 """Slow, greedy and hostile clients: limits hold, errors are typed, nobody else notices."""
 
 import json
+import signal
 import socket
 import ssl
 import subprocess
@@ -318,6 +319,26 @@ def test_trains_and_rollbacks(own):
         server.action("explode")
 
 
+def test_a_train_of_another_machine_is_not_cancelled_here(own, tmp_path):
+    # the registry in common, a folder of models of its own
+    server = own("--set", f"modelsUrl={tmp_path / 'models'}")
+    shop = server.shop
+    event = '{{"event":"purchase","entityType":"user","entityId":"u{}","targetEntityType":"item","targetEntityId":"i{}"}}\n'
+    (tmp_path / "many.jsonl").write_text("".join(event.format(n % 9973, n * 7 % 1613) for n in range(400_000)))
+    shop.arblast("import", "--app", "shop", "--input", str(tmp_path / "many.jsonl"))
+    running = "SELECT id FROM engine_instances WHERE status = 'executing'"
+    with subprocess.Popen([ARBLAST, "train"], cwd=shop.engine, env=shop.environment(), stdout=subprocess.DEVNULL) as train:
+        while not (found := server.query(running)["id"].to_pylist()):
+            assert train.poll() is None, "it ended unseen"
+        train.send_signal(signal.SIGSTOP)
+        try:
+            with pytest.raises(Exception, match="runs on another machine"):
+                server.action("cancel", {"jobId": found[0]})
+        finally:
+            train.send_signal(signal.SIGCONT)
+        assert train.wait(timeout=120) == 0
+
+
 def test_connections_are_limited_and_silent_ones_closed(own):
     server = own("--set", "connectionsMax=20", "--set", "headerSecondsMax=2")
     silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(20)]
@@ -516,3 +537,21 @@ def test_an_app_writes_into_its_own_folder(own, tmp_path):
         server.query(copy, key=key)
     files = sorted(str(path.relative_to(exports)) for path in exports.rglob("*.parquet"))
     assert len(files) == 3 and files[1:] == ["one.parquet", "shop/one.parquet"] and files[0].startswith("my_shop-"), files
+
+
+def test_copies_do_not_fill_the_disk(own, tmp_path):
+    exports = tmp_path / "exports"
+    server = own("--export-directory", str(exports), "--set", "flightExportBytesMax=20000000", "--set", f"serverKey={SERVER_KEY}")
+    server.shop.arblast("app", "new", "other", "--access-key", "key-of-other")
+    # 8 MB of digits that no compression makes small
+    copy = "COPY (SELECT digest(value::text, 'sha256') AS d FROM generate_series(1, {rows})) TO '{name}' STORED AS PARQUET"
+    server.query(copy.format(rows=250_000, name="one.parquet"))
+    for rows, name in [(500_000, "two.parquet"), (5_000_000, "large/"), (500_000, "one.parquet")]:
+        with pytest.raises(Exception, match="flightExportBytesMax") as refused:
+            server.query(copy.format(rows=rows, name=name))
+        assert code(refused) == "RESOURCEEXHAUSTED", refused.value
+    held = sum(path.stat().st_size for path in exports.rglob("*") if path.is_file())
+    assert 5_000_000 < held < 20_000_000, "no part of a refused copy is left"
+    server.query(copy.format(rows=250_000, name="two.parquet"))
+    # another app has room of its own
+    server.query(copy.format(rows=500_000, name="two.parquet"), key="key-of-other")

@@ -179,14 +179,15 @@ impl Server {
             spill_bytes_max: settings.flight.spill_bytes_max,
             spill_directory,
             counter: Counter { threads: context.threads(None), site: site.map(Arc::new) },
-            export: None,
+            export: Arc::default(),
         };
         Ok(Self {
             intake: Intake::new(&storage, ingest, settings.events.lenient_json),
             engines: Engines::new(storage, own),
             trains: Background::default(),
             queries: Arc::new(Queries::new(&settings.flight, working.handle().clone())),
-            limits: limits.with_export(settings.flight.export_directory.as_deref())?,
+            limits: limits
+                .with_export(settings.flight.export_directory.as_deref(), settings.flight.export_bytes_max)?,
             prepared: Kept::new("prepared statement", PREPARED_AGE_MAX),
             waiting: Kept::new("result", WAITING_AGE_MAX),
             uploads: Arc::new(tokio::sync::Semaphore::new(settings.events.uploads_max)),

@@ -1,33 +1,17 @@
 //! Where `COPY … TO` writes: one folder that the operator names, and nothing else of this machine.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use arblast::failure::Failure;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::object_store::ObjectStoreRegistry;
 use object_store::ObjectStore;
-use object_store::local::LocalFileSystem;
 use url::Url;
 
-/// The only store that a session has: the folder, if there is one.
-#[derive(Debug)]
-pub struct Folder(Option<Arc<LocalFileSystem>>);
+use super::quota::Quota;
 
-impl Folder {
-    /// The folder must exist.
-    ///
-    /// # Errors
-    /// It does not, or cannot be used.
-    pub fn open(path: Option<&Path>) -> std::result::Result<Self, Failure> {
-        let Some(path) = path else { return Ok(Self(None)) };
-        std::fs::create_dir_all(path).map_err(Failure::file("create", "flightExportDirectory", path))?;
-        let store = LocalFileSystem::new_with_prefix(path).map_err(|error| {
-            Failure::invalid(format!("flightExportDirectory {}: {error}", path.display()))
-        })?;
-        Ok(Self(Some(Arc::new(store))))
-    }
-}
+/// The only store that a session has: the folder, if there is one.
+#[derive(Debug, Default)]
+pub struct Folder(pub Option<Arc<Quota>>);
 
 impl ObjectStoreRegistry for Folder {
     fn register_store(&self, _: &Url, _: Arc<dyn ObjectStore>) -> Option<Arc<dyn ObjectStore>> {

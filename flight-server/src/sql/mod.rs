@@ -6,6 +6,7 @@ mod files;
 mod filters;
 mod functions;
 mod parameters;
+mod quota;
 mod rows;
 mod session;
 mod size;

@@ -23,6 +23,7 @@ use super::cross_occurrence::{self, CrossOccurrence};
 use super::files::{Folder, place};
 use super::functions::{self, Noted};
 use super::parameters::{Bound, bind, queries_as_text};
+use super::quota::Quota;
 use super::size::{check_shape, check_size};
 use super::tables::{self, Sight};
 use super::yielding::yielding;
@@ -48,17 +49,22 @@ pub struct Limits {
     pub spill_directory: PathBuf,
     /// Who counts; its threads are parts that run at the same time.
     pub counter: Counter,
-    /// Where `COPY` writes.
-    pub export: Option<Arc<Folder>>,
+    /// Where `COPY` writes, if it may.
+    pub export: Arc<Folder>,
 }
 
 impl Limits {
-    /// Opens the folder that `COPY` writes to.
+    /// `COPY` may write into this folder, up to so many bytes.
     ///
     /// # Errors
     /// It cannot be used.
-    pub fn with_export(mut self, path: Option<&std::path::Path>) -> std::result::Result<Self, Failure> {
-        self.export = path.map(|path| Folder::open(Some(path)).map(Arc::new)).transpose()?;
+    pub fn with_export(
+        mut self,
+        path: Option<&std::path::Path>,
+        bytes_max: u64,
+    ) -> std::result::Result<Self, Failure> {
+        self.export =
+            Arc::new(Folder(path.map(|path| Quota::open(path, bytes_max).map(Arc::new)).transpose()?));
         Ok(self)
     }
 }
@@ -90,14 +96,10 @@ impl Session {
         let disk = DiskManagerBuilder::default()
             .with_mode(DiskManagerMode::Directories(vec![limits.spill_directory.clone()]))
             .with_max_temp_directory_size(limits.spill_bytes_max);
-        let folder: Arc<Folder> = match &limits.export {
-            Some(folder) => Arc::clone(folder),
-            None => Arc::new(Folder::open(None).map_err(super::rows::failed)?),
-        };
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(FairSpillPool::new(limits.bytes_max)))
             .with_disk_manager_builder(disk)
-            .with_object_store_registry(folder)
+            .with_object_store_registry(Arc::clone(&limits.export) as _)
             .build_arc()?;
         let state = SessionStateBuilder::new()
             .with_config(config)
@@ -121,7 +123,7 @@ impl Session {
         context.register_udf(functions::llr());
         context.register_udf(functions::property());
         context.register_udaf(top_correlators());
-        Ok(Self { context, noted, has_folder: limits.export.is_some(), app })
+        Ok(Self { context, noted, has_folder: limits.export.0.is_some(), app })
     }
 
     /// Parses one statement.

@@ -266,6 +266,12 @@ const FLIGHT: Section = Section {
             "null",
             "Folder where `COPY … TO` may write; without it, it may not.",
         ),
+        member(
+            "flightExportBytesMax",
+            Kind::Whole(0, 1 << 50),
+            "17179869184",
+            "What an app's folder there holds at most, 16 GiB; then `RESOURCE_EXHAUSTED`.",
+        ),
     ],
 };
 

@@ -147,6 +147,8 @@ pub struct FlightSettings {
     pub rows_max: u64,
     /// Where statements may write files.
     pub export_directory: Option<PathBuf>,
+    /// What an app's folder there holds at most.
+    pub export_bytes_max: u64,
 }
 
 /// PEM files.
@@ -235,6 +237,7 @@ impl Effective {
             spill_bytes_max: self.whole("flightSpillBytesMax"),
             rows_max: self.whole("flightRowsMax"),
             export_directory: self.text("flightExportDirectory").map(PathBuf::from),
+            export_bytes_max: self.whole("flightExportBytesMax"),
         }
     }
 
