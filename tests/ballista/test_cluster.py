@@ -58,6 +58,15 @@ def test_gzip_folders_and_patterns(cluster, shop, tmp_path):
     assert digest_of(shop.train(cluster, tmp_path / "models", events=events).stdout) == shop.digest
 
 
+def test_very_many_small_files(cluster, shop, tmp_path):
+    lines = shop.events.read_bytes().splitlines(keepends=True)
+    (tmp_path / "events").mkdir()
+    for number in range(4200):
+        (tmp_path / f"events/part-{number:05}").write_bytes(b"".join(lines[number::4200]))
+    done = shop.train(cluster, tmp_path / "models", events=tmp_path / "events")
+    assert digest_of(done.stdout) == shop.digest
+
+
 def test_parquet(cluster, shop, tmp_path):
     rows = [json.loads(line) for line in shop.events.read_text().splitlines()]
     for row in rows:

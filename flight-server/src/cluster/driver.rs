@@ -19,6 +19,10 @@ use super::worker::{WANTED, give_up};
 
 /// Folders of jobs begin so.
 const JOB: &str = "job-";
+/// Text of the tasks that are given out at once: a plan names them all, and must fit into a message.
+const PLAN_BYTES_MAX: usize = 4 << 20;
+/// What a task takes of a plan, beside its text.
+const TASK_BYTES: usize = 256;
 /// What is older was left behind by a driver that died.
 const FORGOTTEN: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -113,13 +117,19 @@ impl Driver<'_> {
         &self,
         what: What,
         tasks: Vec<Task>,
-        take: impl FnMut(usize, Vec<u8>) -> Result<()>,
+        mut take: impl FnMut(usize, Vec<u8>) -> Result<()>,
     ) -> Result<()> {
-        let work = Work { folder: self.folder.url(), what };
         let Self { link, folder, limits, observer, site } = self;
-        Job { link, folder, work, tasks, limits: *limits, observer: *observer, told: &*site.told }
-            .run(take)
-            .await
+        let mut first = 0;
+        for end in rounds(&tasks) {
+            let work = Work { folder: self.folder.url(), what: what.clone() };
+            let tasks = &tasks[first..end];
+            let job =
+                Job { link, folder, work, tasks, limits: *limits, observer: *observer, told: &*site.told };
+            job.run(|number, file| take(first + number, file)).await?;
+            first = end;
+        }
+        Ok(())
     }
 
     /// Counts by the executors, if that is asked for or worth while. `false`: it is to be counted here.
@@ -182,6 +192,21 @@ impl Driver<'_> {
     }
 }
 
+/// Where each round of tasks ends.
+fn rounds(tasks: &[Task]) -> Vec<usize> {
+    let (mut ends, mut bytes) = (Vec::new(), 0);
+    for (number, task) in tasks.iter().enumerate() {
+        let own = task.source.len() + TASK_BYTES;
+        if bytes > 0 && bytes + own > PLAN_BYTES_MAX {
+            ends.push(number);
+            bytes = 0;
+        }
+        bytes += own;
+    }
+    ends.extend((!tasks.is_empty()).then_some(tasks.len()));
+    ends
+}
+
 fn cores_of_one(cluster: &Cluster) -> usize {
     cluster.vcores.div_ceil(cluster.executors.len().max(1))
 }
@@ -190,4 +215,22 @@ fn cores_of_one(cluster: &Cluster) -> usize {
 #[expect(clippy::cast_precision_loss, reason = "for people")]
 pub fn megabytes(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds_fit_into_messages() {
+        let tasks = |count: usize, bytes: usize| -> Vec<Task> {
+            let task = |n: usize| Task { name: n.to_string(), source: "x".repeat(bytes), first: 0, end: 0 };
+            (0..count).map(task).collect()
+        };
+        assert!(rounds(&[]).is_empty());
+        assert_eq!(rounds(&tasks(3, 100)), [3]);
+        assert_eq!(rounds(&tasks(3, PLAN_BYTES_MAX + 1)), [1, 2, 3]);
+        let half = PLAN_BYTES_MAX / 2 - TASK_BYTES;
+        assert_eq!(rounds(&tasks(5, half)), [2, 4, 5]);
+    }
 }

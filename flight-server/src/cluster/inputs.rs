@@ -9,6 +9,10 @@ use super::task::{Format, Task};
 /// Bounds of what one task reads of a file.
 const SPLIT_BYTES_MIN: u64 = 4 << 20;
 const SPLIT_BYTES_MAX: u64 = 64 << 20;
+/// To open a file takes as long as to read so much.
+const OPEN_BYTES: u64 = 64 << 10;
+/// What is packed is larger.
+const PACKED: u64 = 8;
 /// So many tasks a core, that all cores end at about the same time.
 const TASKS_PER_CORE: u64 = 3;
 
@@ -58,19 +62,49 @@ impl Inputs {
         let (_, bytes) = self.size();
         let split = bytes / (TASKS_PER_CORE * vcores.max(1) as u64);
         let split = split.clamp(SPLIT_BYTES_MIN, SPLIT_BYTES_MAX);
-        let mut ranges = Vec::new();
+        let (mut tasks, mut small) = (Vec::new(), Small::default());
         for (file, size) in &self.files {
             let cuts = match self.format {
                 Format::Json => cut(file, *size, split),
                 Format::Parquet => super::parquet::cut(file, split).await?,
             };
-            ranges.extend(cuts.into_iter().map(|(first, end)| (file.url(), first, end)));
+            let weight =
+                if is_packed(file.name()) { size.saturating_mul(PACKED) } else { *size } + OPEN_BYTES;
+            if cuts.len() > 1 || small.weight + weight > split {
+                tasks.extend(std::mem::take(&mut small).task());
+            }
+            match cuts[..] {
+                [_] => small.push(file.url(), weight),
+                _ => tasks.extend(cuts.into_iter().map(|(first, end)| (file.url(), first, end))),
+            }
         }
+        tasks.extend(small.task());
         let task = |(number, (source, first, end)): (usize, (String, u64, u64))| {
             let name = format!("portion-{number:06}");
             Task { name, source, first, end }
         };
-        Ok(ranges.into_iter().enumerate().map(task).collect())
+        Ok(tasks.into_iter().enumerate().map(task).collect())
+    }
+}
+
+/// Files that one task reads, one after the other, since each alone is too little.
+#[derive(Default)]
+struct Small {
+    urls: String,
+    weight: u64,
+}
+
+impl Small {
+    fn push(&mut self, url: String, weight: u64) {
+        if !self.urls.is_empty() {
+            self.urls.push('\n');
+        }
+        self.urls.push_str(&url);
+        self.weight += weight;
+    }
+
+    fn task(self) -> Option<(String, u64, u64)> {
+        (!self.urls.is_empty()).then_some((self.urls, 0, u64::MAX))
     }
 }
 
@@ -133,6 +167,22 @@ mod tests {
         assert_eq!(found(format!("file://{}", path("a.*"))).await, ["a.json"]);
         let none = Inputs::find(&[path("none")], None).await.unwrap_err();
         assert!(none.exit_code() == 1 && none.to_string().contains("nothing is there"), "{none}");
+    }
+
+    #[tokio::test]
+    async fn small_files_share_a_task() {
+        let scratch = tempfile::tempdir().unwrap();
+        let sizes = [(0, 10), (1, 10), (2, 9 << 20), (3, 10), (4, 3 << 20), (5, 3 << 20), (6, 10)];
+        for (number, size) in sizes {
+            std::fs::write(scratch.path().join(format!("{number}.json")), vec![b'\n'; size]).unwrap();
+        }
+        let inputs = Inputs::find(&[scratch.path().display().to_string()], None).await.unwrap();
+        let tasks = inputs.tasks(1000).await.unwrap();
+        let number = |url: &str| url.strip_suffix(".json").and_then(|url| url.chars().last()).unwrap();
+        let files: Vec<String> = tasks.iter().map(|task| task.source.lines().map(number).collect()).collect();
+        assert_eq!(files, ["01", "2", "2", "2", "34", "56"]);
+        assert_eq!((tasks[1].first, tasks[1].end, tasks[2].end), (0, 3 << 20, 6 << 20));
+        assert!(tasks.iter().filter(|task| task.source.lines().count() > 1).all(|task| task.end == u64::MAX));
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub async fn cut(file: &Place, split: u64) -> Result<Vec<(u64, u64)>> {
     Ok(cuts)
 }
 
-/// The rows of some row groups.
+/// The rows of some row groups, as far as there are any.
 ///
 /// # Errors
 /// As [`cut`].
@@ -50,8 +50,10 @@ pub async fn batches(
     file: &Place,
     groups: Range<u64>,
 ) -> Result<impl Stream<Item = Result<RecordBatch>> + use<>> {
-    let groups = groups.filter_map(|group| usize::try_from(group).ok()).collect();
-    let stream = open(file).await?.with_row_groups(groups).with_batch_size(ROWS).build();
+    let opened = open(file).await?;
+    let end = groups.end.min(opened.metadata().num_row_groups() as u64);
+    let groups = (groups.start..end).filter_map(|group| usize::try_from(group).ok()).collect();
+    let stream = opened.with_row_groups(groups).with_batch_size(ROWS).build();
     let url = file.url();
     Ok(stream.map_err(|error| failed(&url, &error))?.map_err(move |error| failed(&url, &error)))
 }

@@ -1,5 +1,6 @@
 //! A task that reads: some of a file's events become a portion.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arblast::failure::{Failure, Result};
@@ -100,23 +101,30 @@ impl Reading {
     async fn read<S: Sink>(
         &self,
         task: &Task,
-        sink: S,
-        grow: impl FnMut(usize) -> Result<()>,
+        mut sink: S,
+        mut grow: impl FnMut(usize) -> Result<()>,
     ) -> Result<(S, u64)> {
-        match self.format {
-            Format::Json => self.read_lines(task, sink, grow).await,
-            Format::Parquet => self.read_rows(task, sink, grow).await,
+        let mut bad = 0;
+        for file in task.source.lines() {
+            let range = task.first..task.end;
+            let more;
+            (sink, more) = match self.format {
+                Format::Json => self.read_lines(file.into(), range, sink, &mut grow).await?,
+                Format::Parquet => self.read_rows(file.into(), range, sink, &mut grow).await?,
+            };
+            bad += more;
         }
+        Ok((sink, bad))
     }
 
     async fn read_rows<S: Sink>(
         &self,
-        task: &Task,
+        file: Arc<str>,
+        range: Range<u64>,
         mut sink: S,
-        mut grow: impl FnMut(usize) -> Result<()>,
+        grow: &mut impl FnMut(usize) -> Result<()>,
     ) -> Result<(S, u64)> {
-        let file: Arc<str> = task.source.as_str().into();
-        let mut batches = parquet::batches(&Place::open(&file)?, task.first..task.end).await?;
+        let mut batches = parquet::batches(&Place::open(&file)?, range).await?;
         let (now, skip_bad) = (EventTime::utc(self.now_ms), self.skip_bad);
         let mut bad = 0;
         while let Some(batch) = batches.try_next().await? {
@@ -135,12 +143,12 @@ impl Reading {
 
     async fn read_lines<S: Sink>(
         &self,
-        task: &Task,
+        file: Arc<str>,
+        range: Range<u64>,
         mut sink: S,
-        mut grow: impl FnMut(usize) -> Result<()>,
+        grow: &mut impl FnMut(usize) -> Result<()>,
     ) -> Result<(S, u64)> {
-        let file: Arc<str> = task.source.as_str().into();
-        let mut lines = Lines::open(Place::open(&file)?, task.first..task.end).await?;
+        let mut lines = Lines::open(Place::open(&file)?, range).await?;
         let (now, skip_bad) = (EventTime::utc(self.now_ms), self.skip_bad);
         let mut bad = 0;
         while let Some((offset, block)) = lines.next().await? {

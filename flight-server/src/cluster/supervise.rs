@@ -39,7 +39,7 @@ pub struct Job<'a> {
     pub link: &'a Link,
     pub folder: &'a Place,
     pub work: Work,
-    pub tasks: Vec<Task>,
+    pub tasks: &'a [Task],
     pub limits: Limits,
     pub observer: &'a dyn Observer,
     /// Hears what goes on.
@@ -61,7 +61,7 @@ impl Job<'_> {
     /// [`engine::Error::Stopped`] if the observer says so; why a task failed; `Kind::Unavailable` if executors or the scheduler are
     /// gone, or it takes too long.
     pub async fn run(&self, mut take: impl FnMut(usize, Vec<u8>) -> Result<()>) -> Result<()> {
-        let mut taken = Taken::new(&self.tasks);
+        let mut taken = Taken::new(self.tasks);
         let mut fruitless = 0;
         loop {
             let before = taken.number();

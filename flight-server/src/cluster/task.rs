@@ -64,9 +64,9 @@ impl Format {
 pub struct Task {
     /// Its file in the folder.
     pub name: String,
-    /// `Read`: URL of the file to read. `Count`: number of the indicator.
+    /// `Read`: URLs of files, a line each. `Count`: number of the indicator.
     pub source: String,
-    /// `Read`: first byte or row group. `Count`: first item.
+    /// `Read`: first byte or row group; several files are read whole. `Count`: first item.
     pub first: u64,
     /// The one after the last.
     pub end: u64,
