@@ -26,7 +26,11 @@ pub fn create(storage: &Storage, app: &NewApp, key: Option<String>) -> Result<(A
     Ok((app, key))
 }
 
-fn check_free(storage: &Storage, wanted: &NewApp) -> Result<()> {
+/// Nobody has the name or the id.
+///
+/// # Errors
+/// Somebody has; whatever the registry reports.
+pub fn check_free(storage: &Storage, wanted: &NewApp) -> Result<()> {
     if wanted.name.is_empty() {
         return Err(Failure::invalid("the name of an app must not be empty"));
     }

@@ -24,6 +24,7 @@ pub mod searching;
 pub mod serving;
 pub mod settings;
 pub mod storage;
+mod takeover;
 mod webhooks;
 
 use std::process::ExitCode;

@@ -2,7 +2,7 @@
 //! embedded index.
 //!
 //! [`Cluster`] speaks to the servers, [`Indexes`] keeps the generations of one engine, [`Index`] answers by one of them;
-//! [`Setting`] says where all this is.
+//! [`Setting`] says where all this is. [`Metadata`] is what PredictionIO has left there.
 //!
 //! ```text
 //! <name>                      alias of the generation that answers
@@ -23,6 +23,7 @@ mod hosts;
 mod index;
 mod indexes;
 mod mapping;
+mod metadata;
 mod names;
 mod publish;
 mod query;
@@ -32,5 +33,6 @@ mod statistics;
 pub use cluster::{Cluster, Options};
 pub use index::Index;
 pub use indexes::{Indexes, Listed};
+pub use metadata::Metadata;
 pub use publish::{Built, Observer};
 pub use setting::{Place, Setting, pio_url};

@@ -7,7 +7,10 @@ const REPOSITORIES: [&str; 3] = ["METADATA", "EVENTDATA", "MODELDATA"];
 /// A type of storage → what a person may expect.
 const COMING: [(&str, &str); 5] = [
     ("jdbc", "its URL must be one of PostgreSQL or MySQL"),
-    ("elasticsearch", "Elasticsearch can answer queries, by indexUrl; apps and events are not read there"),
+    (
+        "elasticsearch",
+        "Elasticsearch can answer queries, by indexUrl; apps are brought over by `arblast app import`, events by `pio export`",
+    ),
     ("hbase", "events can be there, if hbase-site.xml or HOSTS name ZooKeeper; nothing else"),
     ("hdfs", "models can be there, if core-site.xml in HADOOP_CONF_DIR has fs.defaultFS; nothing else"),
     ("s3", "models can be there, if BUCKET_NAME names the bucket; nothing else"),

@@ -7,6 +7,8 @@ use crate::search_server::Node;
 
 pub const USER: &str = "keeper";
 pub const PASSWORD: &str = "geheim/1";
+/// Both, as a header says it.
+pub const AUTHORIZATION: &str = "Basic a2VlcGVyOmdlaGVpbS8x";
 
 /// Its port; HTTP without TLS.
 pub fn port() -> u16 {

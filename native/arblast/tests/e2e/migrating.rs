@@ -11,6 +11,7 @@ use hbase::client::TableName;
 use crate::database::{Kind, PASSWORD, Server};
 use crate::events_client::{AS_JSON, Answer, exchange};
 use crate::hbase_server::HBase;
+use crate::index_server;
 use crate::old_stores::{self, APP, CHANNEL, History, KEY, SECOND_KEY, member};
 use crate::program::{Program, http, own_port, text};
 use crate::queries_client::until;
@@ -191,7 +192,7 @@ fn predictionio_on_postgresql() {
         );
     let program = Program::new();
     let home = program.path("PredictionIO");
-    old_stores::pio_env(&home, &storage);
+    old_stores::pio_env(&home, &storage, 1);
     let road = Road::take("sql", program, &[("PIO_HOME", home.to_str().unwrap())]);
     let said = road.said();
     assert!(said.contains(KEY) && said.contains("purchase,view"), "{said}");
@@ -216,16 +217,21 @@ fn predictionio_on_hbase() {
     let namespace = server.namespace();
     old_stores::hbase(server, &namespace, &expected.history);
     let sources = ["ELASTICSEARCH", "HBASE", "LOCALFS"];
-    let storage = old_stores::repositories(sources, ["pio_meta", &namespace, "pio_model"])
+    let storage = old_stores::repositories(sources, [&old_stores::elasticsearch(), &namespace, "pio_model"])
         + &format!(
-            "HBASE_CONF_DIR={}\nPIO_STORAGE_SOURCES_HBASE_TYPE=hbase\nPIO_STORAGE_SOURCES_HBASE_HOME=$PIO_HOME/vendors/hbase\n\
+            "PIO_STORAGE_SOURCES_ELASTICSEARCH_USERNAME={}\nPIO_STORAGE_SOURCES_ELASTICSEARCH_PASSWORD={}\nHBASE_CONF_DIR={}\nPIO_STORAGE_SOURCES_HBASE_TYPE=hbase\nPIO_STORAGE_SOURCES_HBASE_HOME=$PIO_HOME/vendors/hbase\n\
              PIO_STORAGE_SOURCES_LOCALFS_TYPE=localfs\nPIO_STORAGE_SOURCES_LOCALFS_PATH=$PIO_FS_BASEDIR/models",
+            index_server::USER,
+            index_server::PASSWORD,
             server.configuration().display()
         );
     let program = Program::new();
     let home = program.path("PredictionIO");
-    old_stores::pio_env(&home, &storage);
+    old_stores::pio_env(&home, &storage, index_server::port());
     let road = Road::take("hbase", program, &[("PIO_HOME", home.to_str().unwrap())]);
+    let said = road.said();
+    assert!(said.contains("Created 1 of 1 apps, 2 of 2 access keys, 1 of 1 channels"), "{said}");
+    assert!(said.contains("purchase,view") && !said.contains(index_server::PASSWORD), "{said}");
     road.leads_to_the_model();
 
     let first = old_stores::row_key(0, &expected.history.events[0]);
@@ -254,6 +260,47 @@ fn predictionio_on_hbase() {
     let found = road.event("GET", &format!("/events/{id}.json?accessKey={KEY}"), "").json();
     assert_eq!(member(&found, "eventTime"), Some("2026-01-31T03:00:00.000Z"));
     assert!(client.table_exists(&TableName::new(&*namespace, format!("events_{APP}_{CHANNEL}"))).unwrap());
+}
+
+/// Done again, beside others, and what cannot be.
+#[test]
+fn apps_of_elasticsearch() {
+    let name = old_stores::elasticsearch();
+    let url = index_server::url();
+    let program = Program::new();
+    let import = ["app", "import", url.as_str(), "--name", name.as_str()];
+    let told = |number: i64| {
+        let told = program.json(&import);
+        for (kind, all) in [("apps", 1), ("accessKeys", 2), ("channels", 1)] {
+            assert_eq!(told.get(kind).and_then(Json::as_i64), Some(all * number), "{told}");
+        }
+    };
+    program.ok(&["app", "new", "another", "--id", "3"]);
+    told(1);
+    told(0);
+    let shown = program.ok(&["app", "show", "shop"]);
+    for part in ["our shop", "ID: 7", KEY, SECOND_KEY, "purchase,view", "mobile"] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+    let refused = |code, setup: &[&str], args: &[&str], why: &str| {
+        let program = Program::new();
+        if !setup.is_empty() {
+            program.ok(setup);
+        }
+        let refused = program.refused(code, args);
+        assert!(refused.contains(why) && !refused.contains(index_server::PASSWORD), "{refused}");
+        let apps = program.json(&["app", "list"]);
+        assert!(apps.as_array().unwrap().len() <= 1, "nothing is created: {apps}");
+    };
+    refused(1, &["app", "new", "other", "--id", "7"], &import, "App ID 7 already exists");
+    refused(1, &["app", "new", "shop"], &import, "App shop already exists");
+    refused(1, &["app", "new", "other", "--access-key", KEY], &import, "for another app");
+    refused(1, &[], &["app", "import", &url, "--name", "none"], "no index none_apps");
+    refused(1, &[], &["app", "import", &url, "--name", "a/b"], "no name of a repository");
+    refused(1, &[], &["app", "import"], "which Elasticsearch?");
+    refused(75, &[], &["app", "import", "http://127.0.0.1:1"], "127.0.0.1:1");
+    let wrong = url.replace(index_server::USER, "stranger");
+    refused(1, &[], &["app", "import", &wrong], "stranger");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use events::json::{self, Object};
 use events::{EventTime, Json};
@@ -9,7 +10,9 @@ use hbase::client::{Client, Config, Family, Mutation, TableName};
 use md5::{Digest, Md5};
 
 use crate::database::Server;
+use crate::events_client::{AS_JSON, exchange};
 use crate::hbase_server::HBase;
+use crate::index_server;
 
 pub const APP: u32 = 7;
 pub const CHANNEL: u32 = 3;
@@ -56,15 +59,15 @@ fn properties(event: &Json) -> String {
     event.get("properties").map_or_else(|| "{}".to_owned(), ToString::to_string)
 }
 
-/// `conf/pio-env.sh`, with the lines of its template that matter.
-pub fn pio_env(folder: &Path, storage: &str) {
+/// `conf/pio-env.sh`, with the lines of its template that matter, and the port of Elasticsearch.
+pub fn pio_env(folder: &Path, storage: &str, elasticsearch: u16) {
     let text = format!(
         "#!/usr/bin/env bash\n# Copy this file as pio-env.sh and edit it for your site's configuration.\n\
          SPARK_HOME=$PIO_HOME/vendors/spark-2.1.1-bin-hadoop2.6\n\
          POSTGRES_JDBC_DRIVER=$PIO_HOME/lib/postgresql-42.0.0.jar\nPIO_FS_BASEDIR=$HOME/.pio_store\n\
          PIO_FS_ENGINESDIR=$PIO_FS_BASEDIR/engines\nPIO_FS_TMPDIR=$PIO_FS_BASEDIR/tmp\n{storage}\n\
          PIO_STORAGE_SOURCES_ELASTICSEARCH_TYPE=elasticsearch\nPIO_STORAGE_SOURCES_ELASTICSEARCH_HOSTS=localhost\n\
-         PIO_STORAGE_SOURCES_ELASTICSEARCH_PORTS=1\n"
+         PIO_STORAGE_SOURCES_ELASTICSEARCH_PORTS={elasticsearch}\n"
     );
     std::fs::create_dir_all(folder.join("conf")).unwrap();
     std::fs::write(folder.join("conf/pio-env.sh"), text).unwrap();
@@ -184,6 +187,24 @@ pub fn row(number: u64, event: &Json) -> Mutation {
     }
     let put = put.set(b"e", b"et", time, &time.to_be_bytes()).unwrap();
     put.set(b"e", b"ct", time, &(time + 1000).to_be_bytes()).unwrap()
+}
+
+/// Apps, keys and channels as PredictionIO has them in Elasticsearch; gives the name of the repository.
+pub fn elasticsearch() -> String {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("pio_meta_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    let put = |kind: &str, id: &str, document: &str| {
+        let path = format!("/{name}_{kind}/_doc/{id}?refresh=true");
+        let headers = [AS_JSON, ("Authorization", index_server::AUTHORIZATION)];
+        let answer = exchange(index_server::port(), "PUT", &path, &headers, document.as_bytes()).unwrap();
+        assert!(matches!(answer.status, 200 | 201), "{path}: {}", answer.body);
+    };
+    put("apps", "7", &format!(r#"{{"id":{APP},"name":"shop","description":"our shop"}}"#));
+    put("accesskeys", KEY, &format!(r#"{{"key":"{KEY}","appid":{APP},"events":[]}}"#));
+    let events = r#"["purchase","view"]"#;
+    put("accesskeys", SECOND_KEY, &format!(r#"{{"key":"{SECOND_KEY}","appid":{APP},"events":{events}}}"#));
+    put("channels", "3", &format!(r#"{{"id":{CHANNEL},"name":"mobile","appid":{APP}}}"#));
+    name
 }
 
 /// URL-safe Base64 without padding.

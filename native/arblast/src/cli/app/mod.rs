@@ -3,6 +3,7 @@
 mod channel;
 mod delete;
 mod events;
+mod import;
 mod show;
 
 use ::events::NewApp;
@@ -23,7 +24,8 @@ Examples:
   arblast app list --json
   arblast app data-delete myapp --all --force
   arblast app events myapp --declare purchase,view --unknown reject
-  arblast app channel-new myapp mobile")]
+  arblast app channel-new myapp mobile
+  arblast app import http://localhost:9200")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -48,6 +50,8 @@ enum Command {
     Events(events::Args),
     /// Create a channel
     ChannelNew(channel::New),
+    /// Create the apps, keys and channels that PredictionIO keeps in Elasticsearch
+    Import(import::Import),
     /// Delete a channel and its events
     ChannelDelete(channel::Delete),
 }
@@ -77,6 +81,7 @@ pub fn run(args: Args, context: &Context) -> Result<()> {
         Command::DataDelete(args) => delete::data(&args, context, &storage),
         Command::Events(args) => events::run(args, context, &storage),
         Command::ChannelNew(args) => channel::new(&args, context, &storage),
+        Command::Import(args) => import::import(args, context, &storage),
         Command::ChannelDelete(args) => channel::delete(&args, context, &storage),
     }
 }
