@@ -23,19 +23,41 @@ deny:               ## licences, sources and known holes of what we depend on
 	scripts/setup check
 	scripts/deny
 
-test:               ## all tests, then the quickstart against the same program, unoptimized
+# Two at a time: they wait more than they compute. Longest first.
+TESTS = test-rust test-spark test-ballista test-deploy test-flight test-python test-clients test-quickstart
+TOGETHER = $(MAKE) --no-print-directory --jobs=2 --output-sync=target
+
+test:               ## all tests, against real parts and the program, unoptimized
 	scripts/setup browser jvm python stores
+	$(TOGETHER) test-programs test-parts
+	$(TOGETHER) $(TESTS)
+
+PROGRAM = $(or $(CARGO_TARGET_DIR),target)/debug/arblast
+
+.PHONY: $(TESTS) test-programs test-parts
+test-programs:
 	cargo build --workspace --bins --tests --locked
+
+# What tests download, so that no two of them do at once.
+test-parts:
+	tests/spark/run fetch
+	tests/flight/run fetch
+	scripts/elasticsearch elasticsearch-8.19.21
+	scripts/elasticsearch elasticsearch-9.5.3
+
+test-rust:
 	cargo test --workspace --locked
-	ARBLAST=$${CARGO_TARGET_DIR:-target}/debug/arblast tests/clients/run
-	ARBLAST=$${CARGO_TARGET_DIR:-target}/debug/arblast tests/deploy/run
-	ARBLAST=$${CARGO_TARGET_DIR:-target}/debug/arblast tests/flight/run
-	ARBLAST=$${CARGO_TARGET_DIR:-target}/debug/arblast scripts/quickstart
-	ARBLAST=$$(realpath $${CARGO_TARGET_DIR:-target}/debug/arblast) scripts/jar
+
+test-spark:
+	ARBLAST=$$(realpath $(PROGRAM)) scripts/jar
 	scripts/library-size
-	ARBLAST=$${CARGO_TARGET_DIR:-target}/debug/arblast tests/spark/run
-	ARBLAST=$${CARGO_TARGET_DIR:-target}/debug/arblast tests/python/run
-	ARBLAST=$${CARGO_TARGET_DIR:-target}/debug/arblast tests/ballista/run
+	ARBLAST=$(PROGRAM) tests/spark/run
+
+test-clients test-deploy test-flight test-python test-ballista: test-%:
+	ARBLAST=$(PROGRAM) tests/$*/run
+
+test-quickstart:
+	ARBLAST=$(PROGRAM) scripts/quickstart
 
 jar:                ## jvm-shim/target/arblast-spark.jar, for spark-submit
 	scripts/setup jvm
