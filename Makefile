@@ -24,7 +24,7 @@ deny:               ## licences, sources and known holes of what we depend on
 	scripts/deny
 
 # Two at a time: they wait more than they compute. Longest first.
-TESTS = test-rust test-spark test-ballista test-deploy test-flight test-python test-clients test-quickstart
+TESTS = test-rust test-spark test-search test-ballista test-deploy test-flight test-python test-clients test-quickstart
 TOGETHER = $(MAKE) --no-print-directory --jobs=2 --output-sync=target
 
 test:               ## all tests, against real parts and the program, unoptimized
@@ -42,11 +42,17 @@ test-programs:
 test-parts:
 	tests/spark/run fetch
 	tests/flight/run fetch
-	scripts/elasticsearch elasticsearch-8.19.21
-	scripts/elasticsearch elasticsearch-9.5.3
+	for server in java elasticsearch-5.5.0 elasticsearch-8.19.21 $(SEARCH_SERVERS); do scripts/elasticsearch $$server || exit 1; done
 
 test-rust:
 	cargo test --workspace --locked
+
+# Those that want a newer Java; the others' suite is one of test-rust.
+SEARCH_SERVERS = elasticsearch-9.5.3 opensearch-3.8.0
+test-search:
+	for server in $(SEARCH_SERVERS); do \
+	  ES_JAVA_HOME=$$(scripts/elasticsearch java) ARBLAST_TEST_SEARCH=$$server cargo test --workspace --locked --test suite -- --skip faults || exit 1; \
+	done
 
 test-spark:
 	ARBLAST=$$(realpath $(PROGRAM)) scripts/jar

@@ -91,6 +91,52 @@ def test_a_statement_ends_with_its_client(own):
     assert is_busy(server) - before < 0.3, "it computes on"
 
 
+def message(number, content):
+    """A field of a protobuf message that holds bytes."""
+    length, rest = b"", len(content)
+    while rest > 127:
+        length, rest = length + bytes([rest & 127 | 128]), rest >> 7
+    return bytes([number << 3 | 2]) + length + bytes([rest]) + content
+
+
+def command(name, content):
+    return message(1, f"type.googleapis.com/arrow.flight.protocol.sql.{name}".encode()) + message(2, content)
+
+
+@pytest.mark.parametrize("fetched", [True, False])
+@pytest.mark.parametrize("action", ["CancelFlightInfo", "CancelQuery"])
+def test_a_statement_is_cancelled_by_another_call(own, fetched, action):
+    server = own("--set", "flightQueriesMax=1")
+    server.shop.arblast("app", "new", "other", "--access-key", "key-of-other")
+    client, options = server.client()
+    info = client.get_flight_info(flight.FlightDescriptor.for_command(command("CommandStatementQuery", message(1, ENDLESS.encode()))), options)
+    body = message(1, info.serialize())
+    order = flight.Action(action, command("ActionCancelQueryRequest", body) if action == "CancelQuery" else body)
+    failed = []
+
+    def fetch():
+        with pytest.raises(Exception) as error:
+            client.do_get(info.endpoints[0].ticket, options).read_all()
+        failed.append(str(error.value))
+
+    thread = threading.Thread(target=fetch, daemon=True)
+    if fetched:
+        thread.start()
+        time.sleep(1.5)
+    with pytest.raises(Exception, match="no such statement"):
+        list(client.do_action(order, server.options("key-of-other")))
+    (answer,) = client.do_action(order, options)
+    # CANCELLED, and of CancelQuery in an Any
+    assert answer.body.to_pybytes().endswith(b"\x08\x01"), answer.body.to_pybytes()
+    if not fetched:
+        thread.start()
+    thread.join(timeout=20)
+    assert ("cancelled by its client" if fetched else "no such result") in failed[0], failed
+    with pytest.raises(Exception, match="no such statement"):
+        list(client.do_action(order, options))
+    assert seconds(lambda: server.query(QUICK)) < 8
+
+
 def test_a_connection_that_is_cut_ends_its_statement(own):
     server = own("--set", "flightQueriesMax=1")
     program = f"import adbc_driver_flightsql.dbapi as d; c = d.connect('{server.location}', dict(username='me', password='{server.shop.access_key}')); c.cursor().execute(\"{ENDLESS}\").fetchall()"

@@ -28,7 +28,7 @@ pub fn server() -> Built<&'static SqlInfoData> {
         data.append(SqlInfo::FlightSqlServerSubstrait, false);
         // none
         data.append(SqlInfo::FlightSqlServerTransaction, 0_i32);
-        data.append(SqlInfo::FlightSqlServerCancel, false);
+        data.append(SqlInfo::FlightSqlServerCancel, true);
         data.append(SqlInfo::FlightSqlServerBulkIngestion, true);
         data.append(SqlInfo::FlightSqlServerIngestTransactionsSupported, false);
         data.append(SqlInfo::SqlDdlCatalog, false);

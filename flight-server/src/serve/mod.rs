@@ -9,6 +9,7 @@ mod metadata;
 mod models;
 mod put;
 mod queries;
+mod running;
 mod service;
 mod statements;
 mod uploads;
@@ -35,6 +36,7 @@ use crate::errors;
 use crate::sql::{Limits, Session, Sight, TABLES_MAX};
 use client::{Client, Guarded, Who};
 use queries::Queries;
+use running::Running;
 use service::Front;
 use statements::{Kept, Prepared, Waiting};
 
@@ -162,6 +164,7 @@ pub struct Server {
     limits: Limits,
     prepared: Kept<Prepared>,
     waiting: Kept<Waiting>,
+    running: Arc<Running>,
     uploads: Arc<tokio::sync::Semaphore>,
 }
 
@@ -190,6 +193,7 @@ impl Server {
                 .with_export(settings.flight.export_directory.as_deref(), settings.flight.export_bytes_max)?,
             prepared: Kept::new("prepared statement", PREPARED_AGE_MAX),
             waiting: Kept::new("result", WAITING_AGE_MAX),
+            running: Arc::default(),
             uploads: Arc::new(tokio::sync::Semaphore::new(settings.events.uploads_max)),
             settings,
         })

@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{Instant as Clock, timeout, timeout_at};
 use tonic::Status;
 
+use super::running::Place;
 use crate::errors;
 
 /// How long a statement waits for its turn.
@@ -128,12 +129,13 @@ impl Queries {
         answered.await.unwrap_or_else(|_| Err(defect()))
     }
 
-    /// Executes a plan. It ends when nobody takes its rows any more; errors end the stream.
+    /// Executes a plan. It ends when nobody takes its rows any more, or somebody ends it at its place; errors end the stream.
     pub fn rows(
         &self,
         turn: Turn,
         plan: Arc<dyn ExecutionPlan>,
         context: Arc<TaskContext>,
+        place: Place,
     ) -> mpsc::Receiver<Result<RecordBatch, Status>> {
         self.count.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = mpsc::channel(AHEAD);
@@ -143,7 +145,9 @@ impl Queries {
             let sent = tokio::select! {
                 sent = timeout_at(turn.end(), send(plan, context, &sender, rows_max)) => sent.unwrap_or_else(|_| Err(too_long())),
                 () = sender.closed() => Err(Status::cancelled("the client has gone")),
+                status = place.ended() => Err(status),
             };
+            drop(place);
             match sent {
                 Ok(rows) => tracing::debug!("{rows} rows in {:?}", began.elapsed()),
                 Err(status) => {

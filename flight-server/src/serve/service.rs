@@ -10,16 +10,16 @@ use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_server::FlightService;
 use arrow_flight::sql::server::{FlightSqlService, PeekableFlightDataStream};
 use arrow_flight::sql::{
-    ActionClosePreparedStatementRequest, ActionCreatePreparedStatementRequest,
-    ActionCreatePreparedStatementResult, Any, Command, CommandGetCatalogs, CommandGetCrossReference,
-    CommandGetDbSchemas, CommandGetExportedKeys, CommandGetImportedKeys, CommandGetPrimaryKeys,
-    CommandGetSqlInfo, CommandGetTableTypes, CommandGetTables, CommandGetXdbcTypeInfo,
-    CommandPreparedStatementQuery, CommandStatementIngest, CommandStatementQuery,
+    ActionCancelQueryRequest, ActionCancelQueryResult, ActionClosePreparedStatementRequest,
+    ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult, Any, Command,
+    CommandGetCatalogs, CommandGetCrossReference, CommandGetDbSchemas, CommandGetExportedKeys,
+    CommandGetImportedKeys, CommandGetPrimaryKeys, CommandGetSqlInfo, CommandGetTableTypes, CommandGetTables,
+    CommandGetXdbcTypeInfo, CommandPreparedStatementQuery, CommandStatementIngest, CommandStatementQuery,
     DoPutPreparedStatementResult, ProstMessageExt, SqlInfo, TicketStatementQuery,
 };
 use arrow_flight::{
-    Action, ActionType, FlightData, FlightDescriptor, HandshakeRequest, HandshakeResponse, IpcMessage,
-    SchemaAsIpc, Ticket,
+    Action, ActionType, CancelFlightInfoRequest, CancelFlightInfoResult, FlightData, FlightDescriptor,
+    FlightInfo, HandshakeRequest, HandshakeResponse, IpcMessage, SchemaAsIpc, Ticket,
 };
 use futures::Stream;
 use prost::Message;
@@ -30,11 +30,15 @@ use tonic::{Request, Response, Status, Streaming};
 use super::answers::{Answered, Info, Out, info, rows};
 use super::client::{self, Client, Head};
 use super::listen::Peer;
+use super::running::{self, Place};
 use super::statements::{Prepared, Waiting};
 use super::uploads::Uploads;
 use super::{Server, actions, exchange, metadata, models, put};
 use crate::errors;
 use crate::sql::{self, Bound, CATALOG, SCHEMA, numbered};
+
+/// The action of Flight that ends a statement.
+const CANCEL: &str = "CancelFlightInfo";
 
 /// The server as Flight clients meet it.
 #[derive(Clone)]
@@ -154,9 +158,10 @@ impl FlightSqlService for Front {
         let client = reader(&request)?;
         // who has to come again finds it there
         let turn = self.0.queries.turn().await?;
+        let place = Place::take(&self.0.running, client.owner(), &ticket.statement_handle);
         let Waiting { plan, context } = self.0.waiting.take(client.owner(), &ticket.statement_handle)?;
         let schema = plan.schema();
-        let batches = self.0.queries.rows(turn, plan, context);
+        let batches = self.0.queries.rows(turn, plan, context, place);
         Ok(Response::new(rows(schema, ReceiverStream::new(batches))))
     }
 
@@ -395,12 +400,34 @@ impl FlightSqlService for Front {
         &self,
         request: Request<Action>,
     ) -> Answered<<Self as FlightService>::DoActionStream> {
-        let client = client::of(&request)?;
-        actions::run(&self.0, client, request.into_inner()).await.map(Response::new)
+        let (client, action) = (client::of(&request)?, request.into_inner());
+        if action.r#type == CANCEL {
+            let asked = CancelFlightInfoRequest::decode(action.body).ok().and_then(|asked| asked.info);
+            let info =
+                asked.ok_or_else(|| Status::invalid_argument("the body is a CancelFlightInfoRequest"))?;
+            let status = running::cancel(&self.0, &client, &info)?.into();
+            let body = CancelFlightInfoResult { status }.encode_to_vec().into();
+            return Ok(Response::new(Box::pin(futures::stream::iter([Ok(arrow_flight::Result { body })]))));
+        }
+        actions::run(&self.0, client, action).await.map(Response::new)
+    }
+
+    async fn do_action_cancel_query(
+        &self,
+        query: ActionCancelQueryRequest,
+        request: Request<Action>,
+    ) -> Result<ActionCancelQueryResult, Status> {
+        let info = FlightInfo::decode(query.info)
+            .map_err(|error| Status::invalid_argument(format!("info is no FlightInfo: {error}")))?;
+        let status = running::cancel(&self.0, &*client::of(&request)?, &info)?;
+        // Its numbers mean the same.
+        Ok(ActionCancelQueryResult { result: status.into() })
     }
 
     async fn list_custom_actions(&self) -> Option<Vec<Result<ActionType, Status>>> {
-        Some(actions::all().into_iter().map(Ok).collect())
+        let description = "Ends a statement: CancelFlightInfoRequest, CancelFlightInfoResult".to_owned();
+        let cancel = ActionType { r#type: CANCEL.to_owned(), description };
+        Some(actions::all().into_iter().chain([cancel]).map(Ok).collect())
     }
 
     async fn register_sql_info(&self, _: i32, _: &SqlInfo) {}

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ::events::{EngineInstance, InstanceStatus};
+use arblast::jobs::is_cancelled;
 use arrow::array::{
     ArrayRef, BooleanBuilder, RecordBatch, StringBuilder, TimestampMillisecondBuilder, UInt64Builder,
 };
@@ -206,6 +207,7 @@ impl Filled {
         let (status, reason) = match &run.status {
             InstanceStatus::Init => ("executing", None),
             InstanceStatus::Completed => ("successful", None),
+            InstanceStatus::Failed(_) if is_cancelled(run) => ("cancelled", None),
             InstanceStatus::Failed(reason) => ("failed", Some(reason.as_str())),
         };
         self.text(Some(&run.app));

@@ -11,7 +11,7 @@ use events::json::Object;
 use events::{DeclaredEvents, EventTime, Scope};
 use stores::Storage;
 
-use super::train::new_id;
+use super::report::new_id;
 use crate::clock;
 use crate::failure::{Failure, Result};
 use crate::import::{Form, Import, Names, OnError, Source, Totals};

@@ -11,21 +11,14 @@ use events::json::Object;
 use events::{EngineInstance, EventTime, Json, Registry};
 
 use super::log::JobLog;
-use super::report::real;
-use super::train::{CANCELLED, SERVER_STOPPED};
-use super::turn::{LOCKED, Turn, is_asked_to_stop};
+use super::report::{CANCELLED, CANCELLING, LOCKED, SEEN, SERVER_STOPPED, STOPPING, real};
+use super::turn::{Turn, is_asked_to_stop};
 use crate::clock;
 
 /// How old a record may become.
 const SAVE: Duration = Duration::from_secs(1);
 /// How often a wish to stop is looked for.
 const LOOK: Duration = Duration::from_millis(100);
-
-/// Members of a record that say why it is about to end: whoever finds it without an end knows the reason.
-pub(super) const CANCELLING: &str = "cancelling";
-pub(super) const STOPPING: &str = "stopping";
-/// When it was written.
-pub(super) const SEEN: &str = "seen";
 
 pub(super) struct Recorder<'a> {
     inner: &'a dyn Observer,

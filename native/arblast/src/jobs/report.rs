@@ -1,10 +1,33 @@
-//! Training runs as JSON, for records and for programs.
+//! The record of a training run, and the JSON that programs see of it.
 
 use events::json::{self, Number, Object};
-use events::{EngineInstance, EventTime, InstanceStatus, Json};
+use events::{EngineInstance, EventTime, InstanceStatus, Json, Kind};
 
-use super::train::CANCELLED;
-use super::turn::LOCKED;
+use crate::failure::{Failure, Result};
+
+/// Why a cancelled train has failed.
+pub(super) const CANCELLED: &str = "cancelled";
+/// Why a train has failed whose server was stopped or replaced.
+pub(super) const SERVER_STOPPED: &str = "its server was stopped before the train ended";
+
+/// Member of a record without an end: the lock that its process holds.
+pub(super) const LOCKED: &str = "lock";
+/// When it was written.
+pub(super) const SEEN: &str = "seen";
+/// Members that say why it is about to end: whoever finds it without an end knows the reason.
+pub(super) const CANCELLING: &str = "cancelling";
+pub(super) const STOPPING: &str = "stopping";
+
+/// An id that no other job has.
+///
+/// # Errors
+/// The system gives no random bytes.
+pub fn new_id() -> Result<String> {
+    let bits = || {
+        getrandom::u64().map_err(|error| Failure::new(Kind::Unavailable, format!("no random bytes: {error}")))
+    };
+    Ok(format!("{:016x}{:016x}", bits()?, bits()?))
+}
 
 /// A real number as JSON; what JSON cannot say becomes `null`.
 pub(super) fn real(value: f64) -> Json {

@@ -8,6 +8,7 @@ use stores::{EngineName, Generation, ModelDirectory, ModelInfo, Storage, Trained
 
 use super::log::JobLog;
 use super::recorder::Recorder;
+use super::report::new_id;
 use super::spark::{SparkSubmit, SparkTrain};
 use super::turn::{self, Turn};
 use crate::failure::{Failure, Result};
@@ -90,11 +91,6 @@ impl Begun {
         &self.record
     }
 }
-
-/// Why a cancelled train has failed.
-pub const CANCELLED: &str = "cancelled";
-/// Why a train has failed whose server was stopped or replaced.
-pub const SERVER_STOPPED: &str = "its server was stopped before the train ended";
 
 impl TrainJob<'_> {
     /// Trains and publishes. The registry has a record of it from the beginning, which ends as completed or failed.
@@ -351,15 +347,4 @@ pub fn app_of(storage: &Storage, config: &EngineConfig) -> Result<App> {
              `arblast app new {name}` creates it"
         ))
     })
-}
-
-/// An id that no other job has.
-///
-/// # Errors
-/// The system gives no random bytes.
-pub fn new_id() -> Result<String> {
-    let bits = || {
-        getrandom::u64().map_err(|error| Failure::new(Kind::Unavailable, format!("no random bytes: {error}")))
-    };
-    Ok(format!("{:016x}{:016x}", bits()?, bits()?))
 }

@@ -12,8 +12,7 @@ use events::json::Object;
 use events::{EngineInstance, EventTime, InstanceStatus, Json, json};
 use stores::{ModelDirectory, Storage};
 
-use super::recorder::{CANCELLING, SEEN, STOPPING};
-use super::train::{CANCELLED, SERVER_STOPPED, new_id};
+use super::report::{CANCELLED, CANCELLING, LOCKED, SEEN, SERVER_STOPPED, STOPPING, new_id};
 use crate::failure::{Failure, Result};
 use crate::{clock, models};
 
@@ -27,9 +26,6 @@ const DIED: &str = "its process ended before the train did";
 const DIED_ELSEWHERE: &str = "nothing was heard of it for minutes from the machine that it ran on";
 /// A record that another machine writes every second is not that old, clocks that differ a little included.
 const SILENCE_MS: i64 = 5 * 60 * 1000;
-
-/// Member of the record of a run without an end: the lock that it holds.
-pub(super) const LOCKED: &str = "lock";
 
 /// The right to train an engine, as long as it lives.
 #[derive(Debug)]

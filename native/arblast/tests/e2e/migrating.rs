@@ -12,7 +12,7 @@ use crate::database::{Kind, PASSWORD, Server};
 use crate::events_client::{AS_JSON, Answer, exchange};
 use crate::hbase_server::HBase;
 use crate::index_server;
-use crate::old_stores::{self, APP, CHANNEL, History, KEY, SECOND_KEY, member};
+use crate::old_stores::{self, APP, CHANNEL, History, KEY, OldElasticsearch, SECOND_KEY, member};
 use crate::program::{Program, http, own_port, text};
 use crate::queries_client::until;
 
@@ -262,26 +262,33 @@ fn predictionio_on_hbase() {
     assert!(client.table_exists(&TableName::new(&*namespace, format!("events_{APP}_{CHANNEL}"))).unwrap());
 }
 
-/// Done again, beside others, and what cannot be.
+/// Brought over from servers of both times, beside others, and again.
 #[test]
 fn apps_of_elasticsearch() {
-    let name = old_stores::elasticsearch();
-    let url = index_server::url();
-    let program = Program::new();
-    let import = ["app", "import", url.as_str(), "--name", name.as_str()];
-    let told = |number: i64| {
-        let told = program.json(&import);
-        for (kind, all) in [("apps", 1), ("accessKeys", 2), ("channels", 1)] {
-            assert_eq!(told.get(kind).and_then(Json::as_i64), Some(all * number), "{told}");
+    let (name, url, old) = (old_stores::elasticsearch(), index_server::url(), OldElasticsearch::start());
+    let old = format!("http://127.0.0.1:{}", old.port);
+    for import in [&["app", "import", &url, "--name", &name][..], &["app", "import", &old]] {
+        let program = Program::new();
+        let told = |number: i64| {
+            let told = program.json(import);
+            for (kind, all) in [("apps", 1), ("accessKeys", 2), ("channels", 1)] {
+                assert_eq!(told.get(kind).and_then(Json::as_i64), Some(all * number), "{told}");
+            }
+        };
+        program.ok(&["app", "new", "another", "--id", "3"]);
+        told(1);
+        told(0);
+        let shown = program.ok(&["app", "show", "shop"]);
+        for part in ["our shop", "ID: 7", KEY, SECOND_KEY, "purchase,view", "mobile"] {
+            assert!(shown.contains(part), "{part} in {shown}");
         }
-    };
-    program.ok(&["app", "new", "another", "--id", "3"]);
-    told(1);
-    told(0);
-    let shown = program.ok(&["app", "show", "shop"]);
-    for part in ["our shop", "ID: 7", KEY, SECOND_KEY, "purchase,view", "mobile"] {
-        assert!(shown.contains(part), "{part} in {shown}");
     }
+}
+
+#[test]
+fn apps_that_cannot_be_brought_over() {
+    let (name, url) = (old_stores::elasticsearch(), index_server::url());
+    let import = ["app", "import", url.as_str(), "--name", name.as_str()];
     let refused = |code, setup: &[&str], args: &[&str], why: &str| {
         let program = Program::new();
         if !setup.is_empty() {

@@ -1,7 +1,9 @@
 //! Stores as PredictionIO and Harness leave them, built without any code of ours that reads them.
 
 use std::fmt::Write as _;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use events::json::{self, Object};
@@ -189,14 +191,44 @@ pub fn row(number: u64, event: &Json) -> Mutation {
     put.set(b"e", b"ct", time, &(time + 1000).to_be_bytes()).unwrap()
 }
 
-/// Apps, keys and channels as PredictionIO has them in Elasticsearch; gives the name of the repository.
+/// Apps, keys and channels as PredictionIO has them in Elasticsearch, in an index of each kind; gives the name of the repository.
 pub fn elasticsearch() -> String {
     static NUMBER: AtomicUsize = AtomicUsize::new(0);
     let name = format!("pio_meta_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    fill(index_server::port(), |kind| format!("{name}_{kind}/_doc"));
+    name
+}
+
+/// The same in the repository `pio_meta` of an Elasticsearch of that time, in types of one index.
+pub struct OldElasticsearch {
+    pub port: u16,
+    child: Child,
+}
+
+impl OldElasticsearch {
+    pub fn start() -> Self {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts/old-elasticsearch");
+        let mut child = Command::new(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut ready = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+        let port = ready.trim().strip_prefix("ready ").unwrap().parse().unwrap();
+        fill(port, |kind| format!("pio_meta/{kind}"));
+        Self { port, child }
+    }
+}
+
+impl Drop for OldElasticsearch {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+fn fill(port: u16, place: impl Fn(&str) -> String) {
     let put = |kind: &str, id: &str, document: &str| {
-        let path = format!("/{name}_{kind}/_doc/{id}?refresh=true");
+        let path = format!("/{}/{id}?refresh=true", place(kind));
         let headers = [AS_JSON, ("Authorization", index_server::AUTHORIZATION)];
-        let answer = exchange(index_server::port(), "PUT", &path, &headers, document.as_bytes()).unwrap();
+        let answer = exchange(port, "PUT", &path, &headers, document.as_bytes()).unwrap();
         assert!(matches!(answer.status, 200 | 201), "{path}: {}", answer.body);
     };
     put("apps", "7", &format!(r#"{{"id":{APP},"name":"shop","description":"our shop"}}"#));
@@ -204,7 +236,6 @@ pub fn elasticsearch() -> String {
     let events = r#"["purchase","view"]"#;
     put("accesskeys", SECOND_KEY, &format!(r#"{{"key":"{SECOND_KEY}","appid":{APP},"events":{events}}}"#));
     put("channels", "3", &format!(r#"{{"id":{CHANNEL},"name":"mobile","appid":{APP}}}"#));
-    name
 }
 
 /// URL-safe Base64 without padding.
