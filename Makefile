@@ -23,7 +23,8 @@ deny:               ## licences, sources and known holes of what we depend on
 	scripts/setup check
 	scripts/deny
 
-# Two at a time: they wait more than they compute. Longest first.
+# Two at a time: they wait more than they compute. Longest first. Cargo has all cores, whatever make thinks.
+unexport MAKEFLAGS
 TESTS = test-rust test-spark test-search test-ballista test-deploy test-flight test-python test-clients test-quickstart
 TOGETHER = $(MAKE) --no-print-directory --jobs=2 --output-sync=target
 

@@ -49,5 +49,5 @@ def test_types_of_the_python_half(tmp_path):
     assert 'expression has type "str"' in done.stdout, "the types of the package are seen"
 
 
-def test_spark_is_the_file_of_the_jar():
-    assert (PACKAGE / "spark.py").read_bytes() == (ROOT / "jvm-shim/src/main/python/arblast_spark.py").read_bytes()
+def test_the_module_of_pyspark_is_there():
+    assert (PACKAGE / "spark.py").read_bytes() == (ROOT / "python/arblast/spark.py").read_bytes()

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import zipfile
 
 import pytest
 
@@ -15,6 +16,11 @@ SCRIPTS = ROOT / "tests/spark/scripts"
 def test_python(spark):
     done = spark.submit("--master", "local[2]", "--jars", JAR, "--py-files", JAR, SCRIPTS / "library.py", GOLDEN)
     assert "compared 37315" in done.stdout, done.stdout
+
+
+def test_the_jar_has_the_module_of_the_package():
+    with zipfile.ZipFile(JAR) as jar:
+        assert jar.read("arblast_spark.py") == (ROOT / "python/arblast/spark.py").read_bytes()
 
 
 def test_python_on_a_cluster(cluster):
