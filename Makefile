@@ -23,21 +23,22 @@ deny:               ## licences, sources and known holes of what we depend on
 	scripts/setup check
 	scripts/deny
 
-# Two at a time: they wait more than they compute. Longest first. Cargo has all cores, whatever make thinks.
-unexport MAKEFLAGS
-TESTS = test-rust test-spark test-search test-ballista test-deploy test-flight test-python test-clients test-quickstart
+TESTS = test-rust test-clients test-search test-deploy test-flight test-quickstart test-spark test-python test-ballista
 TOGETHER = $(MAKE) --no-print-directory --jobs=2 --output-sync=target
-
+# Cargo has all cores, whatever make thinks.
+ALL_CORES = env -u MAKEFLAGS
+# The tests of Rust wait half of the time for servers: what others need is built meanwhile, and gives way. All else is alone.
 test:               ## all tests, against real parts and the program, unoptimized
 	scripts/setup browser jvm python stores
 	$(TOGETHER) test-programs test-parts
-	$(TOGETHER) $(TESTS)
+	$(TOGETHER) test-rust test-products
+	$(MAKE) --no-print-directory $(filter-out test-rust,$(TESTS))
 
 PROGRAM = $(or $(CARGO_TARGET_DIR),target)/debug/arblast
 
-.PHONY: $(TESTS) test-programs test-parts
+.PHONY: $(TESTS) test-programs test-parts test-products
 test-programs:
-	cargo build --workspace --bins --tests --locked
+	$(ALL_CORES) cargo build --workspace --bins --tests --locked
 
 # What tests download, so that no two of them do at once.
 test-parts:
@@ -45,8 +46,12 @@ test-parts:
 	tests/flight/run fetch
 	for server in java elasticsearch-5.5.0 elasticsearch-8.19.21 $(SEARCH_SERVERS); do scripts/elasticsearch $$server || exit 1; done
 
+test-products:
+	ARBLAST=$$(realpath $(PROGRAM)) $(ALL_CORES) nice -n 19 scripts/jar
+	$(ALL_CORES) nice -n 19 scripts/wheel --profile dev
+
 test-rust:
-	cargo test --workspace --locked
+	$(ALL_CORES) cargo test --workspace --locked
 
 # Those that want a newer Java; the others' suite is one of test-rust.
 SEARCH_SERVERS = elasticsearch-9.5.3 opensearch-3.8.0
@@ -56,7 +61,6 @@ test-search:
 	done
 
 test-spark:
-	ARBLAST=$$(realpath $(PROGRAM)) scripts/jar
 	scripts/library-size
 	ARBLAST=$(PROGRAM) tests/spark/run
 
