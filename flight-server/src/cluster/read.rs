@@ -130,12 +130,8 @@ impl Reading {
         while let Some(batch) = batches.try_next().await? {
             grow(batch.get_array_memory_size() / TEXT_PER_PORTION)?;
             let file = Arc::clone(&file);
-            let parse = move || {
-                let more = push_rows(&file, &batch, now, skip_bad, &mut sink)?;
-                Ok::<_, Failure>((sink, more))
-            };
             let more;
-            (sink, more) = tokio::task::spawn_blocking(parse).await.map_err(panicked)??;
+            (sink, more) = parsed(sink, move |sink| push_rows(&file, &batch, now, skip_bad, sink)).await?;
             bad += more;
         }
         Ok((sink, bad))
@@ -154,16 +150,22 @@ impl Reading {
         while let Some((offset, block)) = lines.next().await? {
             grow(block.len() / TEXT_PER_PORTION)?;
             let file = Arc::clone(&file);
-            let parse = move || {
-                let more = push_lines(&file, offset, &block, now, skip_bad, &mut sink)?;
-                Ok::<_, Failure>((sink, more))
-            };
             let more;
-            (sink, more) = tokio::task::spawn_blocking(parse).await.map_err(panicked)??;
+            (sink, more) =
+                parsed(sink, move |sink| push_lines(&file, offset, &block, now, skip_bad, sink)).await?;
             bad += more;
         }
         Ok((sink, bad))
     }
+}
+
+/// Parses in a thread that may take long; gives the sink back, and how many were no events.
+async fn parsed<S: Sink>(
+    mut sink: S,
+    parse: impl FnOnce(&mut S) -> Result<u64> + Send + 'static,
+) -> Result<(S, u64)> {
+    let done = move || parse(&mut sink).map(|bad| (sink, bad));
+    tokio::task::spawn_blocking(done).await.map_err(panicked)?
 }
 
 /// A thread of the pool panicked.
