@@ -47,25 +47,32 @@ pub(crate) fn models(place: &Arc<dyn Objects>, copies: &Path) -> ModelDirectory 
     Models::shared(Arc::clone(place), copies).of("shop", "default")
 }
 
+/// Looks until it is there, for a minute.
+#[track_caller]
+fn eventually<T>(look: impl Fn() -> Option<T>) -> T {
+    let since = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(since.elapsed() < Duration::from_secs(60), "not within a minute");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// Waits until this generation serves; gives its items, and how long it took.
 pub(crate) fn soon(reader: &ModelReader, generation: u64) -> (u32, Duration) {
     let since = Instant::now();
-    while reader.current().number != generation && since.elapsed() < Duration::from_secs(60) {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    let current = reader.current();
-    assert_eq!(current.number, generation, "{:?}", reader.refused());
+    let current = eventually(|| Some(reader.current()).filter(|current| current.number == generation));
     (current.model.items(), since.elapsed())
 }
 
 /// Waits until a reader says why it does not follow.
 pub(crate) fn complaint(reader: &ModelReader) -> String {
-    let since = Instant::now();
-    loop {
-        if let Some(refused) = reader.refused() {
-            return refused.to_string();
-        }
-        assert!(since.elapsed() < Duration::from_secs(60), "nothing is wrong");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    eventually(|| reader.refused()).to_string()
+}
+
+/// Waits until it has nothing to say: a pointer comes first, the end of the look that brought it a moment later.
+pub(crate) fn content(reader: &ModelReader) {
+    eventually(|| reader.refused().is_none().then_some(()));
 }
