@@ -2,12 +2,14 @@
 
 import gzip
 import json
+import re
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from conftest import NOW, Cluster, digest_of
+from conftest import NOW, Cluster, Data, digest_of
 
 PLACES = ["driver", "executors", "parts"]
 
@@ -97,6 +99,29 @@ def test_interactions_that_do_not_fit_are_told(tmp_path, million):
         assert failed.returncode == 75 and "do not fit this executor" in failed.stderr, failed.stdout + failed.stderr
         failed = million.train(small, tmp_path / "m", check=False)
         assert failed.returncode == 75 and "too little memory for a task" in failed.stderr, failed.stdout + failed.stderr
+    finally:
+        small.stop()
+
+
+def test_what_fits_no_executor_is_counted_by_parts(tmp_path):
+    """Much to count of few pairs: 2300 users with 1500 of 2000 items each."""
+    users, each, items = 2300, 1500, 2000
+    random = np.random.default_rng(7)
+    who = pa.array([f"u{n}" for n in range(users)]).take(pa.array(np.repeat(np.arange(users), each)))
+    what = pa.array([f"i{n}" for n in range(items)]).take(pa.array(np.concatenate([random.permutation(items)[:each] for _ in range(users)])))
+    constant = {"event": "buy", "entityType": "user", "targetEntityType": "item", "eventTime": "2026-11-01T00:00:00Z"}
+    columns = {name: pa.array([text]).take(pa.array(np.zeros(users * each, np.int32))) for name, text in constant.items()}
+    pa.parquet.write_table(pa.table({**columns, "entityId": who, "targetEntityId": what}), tmp_path / "events.parquet", row_group_size=200_000)
+    data = Data(tmp_path)
+    params = {"appName": "a", "indexName": "a", "indicators": [{"name": "buy"}], "maxEventsPerEventType": 3000}
+    engine = {"id": "a", "engineFactory": "e", "datasource": {"params": {"appName": "a"}}, "algorithms": [{"name": "ur", "params": params}]}
+    data.engine.write_text(json.dumps(engine))
+    small = Cluster(tmp_path / "cluster", executors=1, memory="100m", vcores=3)
+    try:
+        train = lambda *words: data.train(small, tmp_path / "models", "--threads", "1", *words, events=tmp_path / "events.parquet")
+        expected, done = train("--count", "driver"), train()
+        assert "do not fit this executor" in done.stderr and re.search(r"executors count \d+ pairs in \d+ parts", done.stderr), done.stderr
+        assert digest_of(done.stdout) == digest_of(expected.stdout)
     finally:
         small.stop()
 

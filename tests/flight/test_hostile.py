@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.flight as flight
 import pytest
 
-from conftest import ARBLAST, SERVER_KEY
+from conftest import ARBLAST, SERVER_KEY, Server
 
 ENDLESS = "SELECT count(*) FROM events a CROSS JOIN events b CROSS JOIN events c"
 # all rows in one order: more than fits
@@ -177,6 +177,91 @@ def test_memory_of_a_statement_is_limited(own):
     server.query(QUICK)
 
 
+def nested(what, levels, of="SELECT event_id AS x FROM events"):
+    for _ in range(levels):
+        of = f"SELECT {what} AS x FROM ({of})"
+    return of
+
+
+def doubled(*words):
+    """Each level makes twice of the one below."""
+    return f"SELECT max(length(x)) AS n FROM ({nested(*words)}) WHERE x IS NOT NULL"
+
+
+AAA = "SELECT event_id || 'aaaaaaaaaaaaaaaa' AS x FROM events"
+WIDE = f"SELECT concat({', '.join(['a.event_id, b.event_id'] * 20)}) AS x FROM events a CROSS JOIN events b"
+MUCH_OF_LITTLE = {
+    "planning": doubled("x || x", 35),
+    "planning of a constant": doubled("concat(x, x)", 35, "SELECT 'x' AS x"),
+    "planning of a filter": doubled("array_to_string([x, x, x], x)", 20),
+    "replace": doubled("replace(x, 'a', x)", 4, AAA),
+    "replace of a constant": f"SELECT length(replace('{'x' * 100_000}', 'x', '{'y' * 100_000}'))",
+    "regexp_replace": doubled("regexp_replace(x, '(.*)', '\\1\\1\\1\\1\\1\\1\\1\\1')", 12),
+    "regexp_replace everywhere": doubled("regexp_replace(x, 'a', x, 'g')", 4, AAA),
+    "to_char": f"SELECT max(length(to_char(event_time, '{'%c' * 300_000}'))) FROM events",
+    "a join": "SELECT max(length(b.x || a.event_id)) FROM events a CROSS JOIN (SELECT string_agg(event_id, '') AS x FROM events) b",
+    "a join of lists": "SELECT max(length(a.event_id)), count(b.x) FROM events a CROSS JOIN (SELECT array_agg(event_id) AS x FROM events) b WHERE cardinality(b.x) > length(a.event_id)",
+    "a window": "SELECT max(length(x || event_id)) FROM (SELECT event_id, first_value(y) OVER (ORDER BY event_id) AS x FROM (SELECT event_id, string_agg(event_id, '') OVER () AS y FROM events))",
+    "unnested": "SELECT max(length(x || y)) FROM (SELECT x, unnest(string_to_array(x, '0')) AS y FROM (SELECT string_agg(event_id, '') AS x FROM events))",
+    "rows of a window": f"SELECT max(length(x)), max(n) FROM (SELECT x, count(*) OVER () AS n FROM ({WIDE}))",
+    "rows of an ordered window": f"SELECT max(length(x)), max(n) FROM (SELECT x, sum(length(x)) OVER (ORDER BY x) AS n FROM ({WIDE} LIMIT 100000))",
+    "rows far before": f"SELECT max(length(x)), max(n) FROM (SELECT x, lag(x, 5000000) OVER () AS n FROM ({WIDE}))",
+    "a list of each row": "SELECT max(cardinality(x)) FROM (SELECT array_agg(event_id) OVER (ORDER BY event_id) AS x FROM events)",
+    "a wide type": "SELECT arrow_cast(event_id, 'FixedSizeBinary(1000000000)') FROM events",
+    "a wide list": "SELECT CAST(NULL AS INT[1000000000]) FROM events",
+    "a type with a dictionary": "SELECT arrow_cast(event_id, 'Dictionary(Int32, Utf8)') FROM events",
+    "a lambda": "SELECT array_transform([1, 2], x -> x + 1)",
+    "constants": "SELECT " + ", ".join(f"replace(repeat_{n}, 'x', '{'y' * 1000}')" for n in range(40)) + " FROM (SELECT " + ", ".join(f"'{'x' * 900}{n}' AS repeat_{n}" for n in range(40)) + ")",
+}
+
+# Fewer rows at a time suffice.
+MUCH_OF_FEW_ROWS = {
+    "operator": doubled("x || x", 12),
+    "concat": doubled("concat(x, x)", 11),
+    "concat_ws": doubled("concat_ws(x, x, x)", 7),
+    "array_to_string": doubled("array_to_string([x, x, x], x)", 5),
+    "arrays": f"SELECT max(cardinality(x)) FROM ({nested('[x, x]', 10)})",
+    "array_concat": f"SELECT max(cardinality(x)) FROM ({nested('array_concat(x, x)', 10, 'SELECT [event_id] AS x FROM events')})",
+}
+
+
+@pytest.fixture(scope="module")
+def narrow(shop, tmp_path_factory):
+    server = Server(shop.copy(tmp_path_factory.mktemp("narrow")), "--set", "flightQueryBytesMax=60000000", "--set", "flightQuerySecondsMax=60")
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize("what", MUCH_OF_LITTLE)
+def test_what_makes_much_of_little_is_limited(narrow, what):
+    with pytest.raises(Exception) as error:
+        narrow.query(MUCH_OF_LITTLE[what])
+    assert code(error) in ("RESOURCEEXHAUSTED", "INVALIDARGUMENT"), error.value
+    assert resident(narrow) < 900 << 20
+    narrow.query(QUICK)
+
+
+@pytest.mark.parametrize("what", MUCH_OF_FEW_ROWS)
+def test_what_makes_much_of_few_rows_is_done(narrow, what):
+    narrow.query(MUCH_OF_FEW_ROWS[what])
+    assert resident(narrow) < 900 << 20
+
+
+def test_long_constants_and_wide_rows_are_no_mistake(narrow):
+    long = "x" * 900_000
+    texts = narrow.query(f"SELECT '{long}' || event AS x FROM events WHERE event = 'view' LIMIT 20")["x"].to_pylist()
+    assert texts == [long + "view"] * 20
+    events = narrow.query("SELECT count(*) AS n FROM events")["n"][0].as_py()
+    for sql in [
+        "SELECT count(*) AS n FROM (SELECT replace(event, 'view', 'a view') || ':' || entity_id AS x FROM events) WHERE length(x) > 3",
+        "SELECT count(regexp_replace(entity_id, '[0-9]', '<\\0>', 'g')) AS n FROM events",
+        "SELECT count(p) AS n FROM (SELECT row_number() OVER (ORDER BY event_id) AS p, lag(event_id) OVER (ORDER BY event_id) AS q FROM events)",
+        "SELECT CAST(sum(m) AS BIGINT) AS n FROM (SELECT DISTINCT entity_id, count(*) OVER (PARTITION BY entity_id) AS m FROM events)",
+        "SELECT count(*) AS n FROM events a JOIN (SELECT DISTINCT event_id, properties FROM events) b ON a.event_id = b.event_id",
+    ]:
+        assert narrow.query(sql)["n"][0].as_py() == events, sql
+
+
 def test_what_is_too_large_for_memory_goes_to_disk(own):
     server = own("--set", "flightQueryBytesMax=20000000")
     table = server.query(SORTED.format(20))
@@ -198,6 +283,8 @@ def test_rows_are_limited(own):
     "SELECT 1 WHERE 1 IN (" + ",".join(["1"] * 100000) + ")",
     "SELECT 'x" + "y" * 3_000_000 + "'",
     " UNION ALL ".join(["SELECT 1"] * 2000),
+    "SELECT * FROM (" * 400 + "SELECT 1" + ")" * 400,
+    "SELECT x FROM (" * 30 + "SELECT 'a' AS x" + ")" * 30,
 ])
 def test_monstrous_statements_do_no_harm(server, sql):
     try:

@@ -32,16 +32,25 @@ pub async fn whole(task: &Task, folder: &Place, cells: u64, shared: &Arc<Shared>
     tokio::task::spawn_blocking(count).await.map_err(panicked)?
 }
 
-/// The same bytes, with one part of the users in memory after the other.
+/// The same bytes, with one part of the users in memory after the other. `grow` is told how many bytes the counters take.
 ///
 /// # Errors
-/// As [`whole`].
-pub async fn summed(task: &Task, folder: &Place, parts: u32) -> Result<Vec<u8>> {
+/// As [`whole`]; whatever `grow` reports.
+pub async fn summed(
+    task: &Task,
+    folder: &Place,
+    parts: u32,
+    grow: impl Fn(usize) -> Result<()>,
+) -> Result<Vec<u8>> {
     let (indicator, items) = range(task)?;
     let mut sums: Option<Summing> = None;
     for part in 0..parts {
         let counting = counting(&folder.inside(&part_file(part))).await?;
         let items = items.clone();
+        if sums.is_none() {
+            let bytes = Summing::bytes(&counting, indicator, items.clone())?;
+            grow(usize::try_from(bytes).unwrap_or(usize::MAX))?;
+        }
         let add = move || {
             let mut sums = match sums {
                 Some(sums) => sums,

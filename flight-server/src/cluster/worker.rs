@@ -15,7 +15,7 @@ use super::task::{Task, What, Work, failure_to_json};
 
 /// A file that is there as long as the job is wanted.
 pub const WANTED: &str = "job";
-/// Memory for the counters of a task that sums up.
+/// Memory for the counters of a task that sums up, at most.
 pub const COUNTERS_BYTES: u64 = 128 << 20;
 
 /// What an executor has for all its tasks.
@@ -89,10 +89,7 @@ impl Worker {
                 Reading::new(engine, *now_ms, *format, *skip_bad)?.portion(task, grow).await
             }
             What::Count { parts: 0, cells } => count::whole(task, folder, *cells, &self.shared).await,
-            What::Count { parts, .. } => {
-                grow(usize::try_from(COUNTERS_BYTES).unwrap_or(usize::MAX))?;
-                count::summed(task, folder, *parts).await
-            }
+            What::Count { parts, .. } => count::summed(task, folder, *parts, grow).await,
         }
     }
 }

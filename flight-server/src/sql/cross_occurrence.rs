@@ -27,11 +27,10 @@ use datafusion::physical_plan::{
 };
 use futures::TryStreamExt;
 
+use super::bounds::{check_shape, check_size, limited, physical};
 use super::functions::Noted;
 use super::parameters::queries_as_text;
 use super::rows::failed;
-use super::size::{check_shape, check_size};
-use super::yielding::yielding;
 use crate::counting::{self, Counter};
 
 /// What it is called.
@@ -136,7 +135,8 @@ impl TableProvider for Correlators {
         let reads =
             SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         reads.verify_plan(&plan)?;
-        let input = yielding(state.create_physical_plan(&plan).await?)?;
+        let plan = limited(plan, &state.runtime_env().memory_pool)?;
+        let (input, _) = physical(state, &plan).await?;
         check(options.clone(), &input.schema())?;
         let counted = Arc::new(CrossOccurrenceExec::new(input, options, self.counter.clone()));
         let Some(columns) = projection else { return Ok(counted) };

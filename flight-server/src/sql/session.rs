@@ -18,15 +18,14 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 
+use super::bounds::{self, check_shape, check_size, limited};
 use super::correlators::top_correlators;
 use super::cross_occurrence::{self, CrossOccurrence};
 use super::files::{Folder, place};
 use super::functions::{self, Noted};
 use super::parameters::{Bound, bind, queries_as_text};
 use super::quota::Quota;
-use super::size::{check_shape, check_size};
 use super::tables::{self, Sight};
-use super::yielding::yielding;
 use crate::counting::Counter;
 
 /// Name of the only catalog.
@@ -87,6 +86,7 @@ impl Session {
         let mut config = SessionConfig::new()
             .with_default_catalog_and_schema(CATALOG, SCHEMA)
             .with_information_schema(true)
+            .with_batch_size(bounds::ROWS_MAX)
             .with_target_partitions(limits.counter.threads);
         // JDBC clients know no views of text.
         let options = config.options_mut();
@@ -150,18 +150,20 @@ impl Session {
             self.noted.note(&parameter, DataType::Utf8);
         }
         check_shape(&mut statement)?;
-        let plan = self.context.state().statement_to_plan(statement).await?;
+        let state = self.context.state();
+        let plan = state.statement_to_plan(statement).await?;
+        let memory = &state.runtime_env().memory_pool;
         let options = SQLOptions::new().with_allow_ddl(false).with_allow_statements(false);
         let plan = match plan {
             LogicalPlan::Copy(copy) => {
                 options.with_allow_dml(false).verify_plan(&copy.input)?;
                 let output_url = place(&copy.output_url, self.app.as_deref(), self.has_folder)?;
-                return Ok(LogicalPlan::Copy(CopyTo { output_url, ..copy }));
+                return limited(LogicalPlan::Copy(CopyTo { output_url, ..copy }), memory);
             }
             plan => plan,
         };
         options.with_allow_dml(false).verify_plan(&plan)?;
-        Ok(plan)
+        limited(plan, memory)
     }
 
     /// The plan that will be executed, whose schema is that of the result.
@@ -169,7 +171,11 @@ impl Session {
     /// # Errors
     /// Parameters are not bound, or what a table looks for is not there.
     pub async fn physical(&self, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>> {
-        yielding(self.context.state().create_physical_plan(plan).await?)
+        let (plan, rows_max) = bounds::physical(&self.context.state(), plan).await?;
+        let state = self.context.state_ref();
+        let mut state = state.write();
+        *state.config_mut() = state.config().clone().with_batch_size(rows_max);
+        Ok(plan)
     }
 
     /// The parameters of a plan, `$1` first, with the types that their places want.

@@ -113,9 +113,8 @@ impl Summing {
     /// # Errors
     /// There is no such indicator; more counters than [`COUNTERS_MAX`](Self::COUNTERS_MAX).
     pub fn new(part: &Counting, indicator: usize, items: Range<u32>) -> Result<Self> {
-        let counted = part.indicators.get(indicator).ok_or(Error::Damaged("there is no such indicator"))?;
-        let items = items.start.min(part.items())..items.end.min(part.items());
-        let things = counted.interactions.things();
+        let counted = counted(part, indicator)?;
+        let (things, items) = (counted.interactions.things(), within(part, items));
         let counters = u64::from(things) * items.len() as u64;
         if counters > Self::COUNTERS_MAX {
             return Err(Error::Unanswerable(format!(
@@ -126,6 +125,15 @@ impl Summing {
         }
         let (first, sums) = (items.start, Sums::new(items, things, indicator == 0));
         Ok(Self { indicator, first, params: counted.params, sums })
+    }
+
+    /// Bytes of the counters that [`new`](Self::new) would make.
+    ///
+    /// # Errors
+    /// There is no such indicator.
+    pub fn bytes(part: &Counting, indicator: usize, items: Range<u32>) -> Result<u64> {
+        let things = counted(part, indicator)?.interactions.things();
+        Ok(u64::from(things) * within(part, items).len() as u64 * size_of::<u32>() as u64)
     }
 
     /// Adds what the users of a part did; each part once, in any order.
@@ -147,6 +155,14 @@ impl Summing {
         let correlators = self.sums.correlators(self.params);
         Block { indicator: self.indicator, first: self.first, correlators }
     }
+}
+
+fn counted(part: &Counting, indicator: usize) -> Result<&Indicator> {
+    part.indicators.get(indicator).ok_or(Error::Damaged("there is no such indicator"))
+}
+
+fn within(part: &Counting, items: Range<u32>) -> Range<u32> {
+    items.start.min(part.items())..items.end.min(part.items())
 }
 
 /// The correlators of some neighbouring items under one indicator.

@@ -246,7 +246,7 @@ const FLIGHT: Section = Section {
             "flightQueryBytesMax",
             Kind::Whole(1 << 20, 1 << 40),
             "268435456",
-            "Memory that a statement may take for sorting, joining and grouping before it goes to disk, or for counting; then `RESOURCE_EXHAUSTED`.",
+            "Memory that a statement may take: sorting and grouping go to disk beyond it; joining, counting, windows and what expressions make get `RESOURCE_EXHAUSTED`.",
         ),
         member(
             "flightSpillBytesMax",

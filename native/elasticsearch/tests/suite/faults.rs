@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::Write;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use elasticsearch::{Cluster, Indexes, Options};
@@ -42,7 +42,7 @@ fn set_password(node: &Node) {
     }
 }
 
-/// A user with the rights that the documentation asks for. (The servers of these tests lack what keys are kept with.)
+/// A user with the rights that the documentation asks for.
 fn add_restricted_user(node: &Node) {
     let role = "arblast:\n  indices:\n    - names: ['arblast-*']\n      privileges: [create_index, delete_index, read, write, view_index_metadata, manage]\n";
     std::fs::write(node.path().join("conf/roles.yml"), role).unwrap();
@@ -74,10 +74,11 @@ fn a_secured_node_is_killed_in_the_middle() {
     );
     let ca_file = node.path().join("ca.pem");
     std::fs::write(&ca_file, ca.borrow().as_str()).unwrap();
+    let port = node.port;
     let options = |user: &str, api_key: Option<String>| Options {
         ca_file: Some(ca_file.clone()),
         api_key,
-        ..Options::new(format!("https://{user}127.0.0.1:{}", node.port))
+        ..Options::new(format!("https://{user}127.0.0.1:{port}"))
     };
     let connect = |options: &Options| Arc::new(Cluster::new(options).unwrap());
     let trusted = options(&format!("elastic:{PASSWORD}@"), None);
@@ -107,6 +108,46 @@ fn a_secured_node_is_killed_in_the_middle() {
         (left, top(&indexes.current().unwrap().unwrap())),
         (vec![1, 3], vec!["item 2".into(), "item 1".into()])
     );
+
+    keys(&node, &options);
+}
+
+/// What an administrator asks of the server, as the documentation says it.
+fn administer(node: &Node, method: &str, body: &str) -> serde_json::Value {
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--show-error", "--fail-with-body", "--max-time", "60", "--request", method]);
+    curl.args(["--insecure", "--user", &format!("elastic:{PASSWORD}")]);
+    curl.args(["--header", "Content-Type: application/json", "--data", body]);
+    let output = curl.arg(format!("https://127.0.0.1:{}/_security/api_key", node.port)).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Keys that the server made, with the rights that the documentation asks for.
+fn keys(node: &Node, options: &dyn Fn(&str, Option<String>) -> Options) {
+    let wanted = r#"{"name": "arblast", "role_descriptors": {"arblast": {"indices": [{"names": ["arblast-*"],
+        "privileges": ["create_index", "delete_index", "read", "write", "view_index_metadata", "manage"]}]}}}"#;
+    let made = administer(node, "POST", wanted);
+    let text = |member: &str| made[member].as_str().unwrap().to_owned();
+    let with = |key: String| Arc::new(Cluster::new(&options("", Some(key))).unwrap());
+    // Id and key as they were told, and in the form in which they travel.
+    let (told, encoded) = (with(format!("{}:{}", text("id"), text("api_key"))), with(text("encoded")));
+    let indexes = Indexes::of(told, "a", "keys");
+    indexes.publish(&model(1), &Silent).unwrap();
+    let reader = Indexes::of(encoded, "a", "keys");
+    assert_eq!(top(&reader.current().unwrap().unwrap()), ["item 0"]);
+    reader.publish(&model(2), &Silent).unwrap();
+    assert_eq!((indexes.rollback(None).unwrap(), indexes.list().unwrap().len()), (1, 2));
+
+    let refused = |error: events::Error, words: &str| {
+        let text = error.to_string();
+        assert_eq!(error.kind(), Kind::Denied, "{text}");
+        assert!(text.contains(words) && !text.contains(made["api_key"].as_str().unwrap()), "{text}");
+    };
+    let other = Indexes::named(with(text("encoded")), "other");
+    refused(other.publish(&model(1), &Silent).unwrap_err(), "the user or API key lacks the right");
+    administer(node, "DELETE", &format!(r#"{{"ids": ["{}"]}}"#, text("id")));
+    refused(indexes.publish(&model(1), &Silent).unwrap_err(), "the API key, are missing or wrong");
 }
 
 /// Who may publish, and who is told that he may not.

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
-use super::statement::walk;
+use crate::sql::statement::walk;
 
 /// Largest text of a statement.
 const BYTES_MAX: usize = 1 << 20;

@@ -1,0 +1,115 @@
+//! How large the expressions of a plan are once columns that are computed of columns are written out, as planning does when
+//! it moves filters down: `x || x` of `x || x` doubles with each level.
+
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, DFSchema};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::{Expr, LogicalPlan};
+
+/// Operations of all expressions of an operator, written out.
+const OPERATIONS_MAX: usize = 20_000;
+
+/// A plan that stays small.
+///
+/// # Errors
+/// It does not.
+pub fn check_expansion(plan: &LogicalPlan) -> Result<()> {
+    of_plan(plan).map(|_| ())
+}
+
+/// Operations of each column of the result.
+fn of_plan(plan: &LogicalPlan) -> Result<Vec<usize>> {
+    let inputs = plan.inputs().into_iter().map(of_plan).collect::<Result<Vec<_>>>()?;
+    let schemas: Vec<&DFSchema> = plan.inputs().iter().map(|input| input.schema().as_ref()).collect();
+    let of_column = |column: &Column| {
+        let found = schemas.iter().zip(&inputs).find_map(|(schema, sizes)| {
+            schema.maybe_index_of_column(column).and_then(|place| sizes.get(place).copied())
+        });
+        found.unwrap_or(1)
+    };
+    let mut made = Vec::new();
+    plan.apply_expressions(|expr| {
+        made.push(of_expr(expr, &of_column)?);
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    if made.iter().fold(0, |sum: usize, size| sum.saturating_add(*size)) > OPERATIONS_MAX {
+        return Err(DataFusionError::Plan(format!(
+            "columns are computed of columns too often: written out, the expressions have more than {OPERATIONS_MAX} operations"
+        )));
+    }
+    let columns = plan.schema().fields().len();
+    let passed: Vec<usize> = inputs.iter().flatten().copied().collect();
+    Ok(match plan {
+        LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_) if made.len() == columns => made,
+        LogicalPlan::Window(_) if passed.len() + made.len() == columns => [passed, made].concat(),
+        LogicalPlan::Union(_) => {
+            let largest =
+                |place| inputs.iter().filter_map(|input| input.get(place)).max().copied().unwrap_or(1);
+            (0..columns).map(largest).collect()
+        }
+        _ if passed.len() == columns => passed,
+        _ => vec![passed.iter().chain(&made).max().copied().unwrap_or(1); columns],
+    })
+}
+
+fn of_expr(expr: &Expr, of_column: &dyn Fn(&Column) -> usize) -> Result<usize> {
+    let mut size = 0_usize;
+    expr.apply(|part| {
+        size = size.saturating_add(match part {
+            Expr::Column(column) => of_column(column),
+            Expr::ScalarSubquery(query) => of_query(&query.subquery)?,
+            Expr::Exists(exists) => of_query(&exists.subquery.subquery)?,
+            Expr::InSubquery(within) => of_query(&within.subquery.subquery)?,
+            Expr::Alias(_) => 0,
+            _ => 1,
+        });
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(size)
+}
+
+fn of_query(plan: &LogicalPlan) -> Result<usize> {
+    Ok(of_plan(plan)?.iter().fold(1, |sum, size| sum.saturating_add(*size)))
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::prelude::SessionContext;
+
+    use super::*;
+
+    /// Planning needs more stack than threads of tests have.
+    fn check(sql: &str) -> Result<()> {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).thread_stack_size(64 << 20).build().unwrap();
+        let sql = sql.to_owned();
+        let checked = runtime.spawn(async move {
+            check_expansion(&SessionContext::new().state().create_logical_plan(&sql).await?)
+        });
+        runtime.block_on(checked).unwrap()
+    }
+
+    fn levels(what: &str, levels: usize) -> String {
+        (0..levels).fold("SELECT 'a' AS x, 1 AS y".to_owned(), |of, _| format!("SELECT {what} FROM ({of})"))
+    }
+
+    #[test]
+    fn what_doubles_is_seen() {
+        assert!(check(&levels("x || x AS x, y", 12)).is_ok());
+        assert!(check(&levels("x || x AS x, y", 20)).is_err());
+        assert!(check(&levels("x || 'a' AS x, y + 1 AS y", 20)).is_ok());
+        let filtered = format!("SELECT y FROM ({}) WHERE x > 'a'", levels("x || x AS x, y", 20));
+        assert!(check(&filtered).is_err());
+        for query in [
+            "SELECT x FROM (SELECT x, count(*) OVER (PARTITION BY x) AS n FROM ({})) ORDER BY x",
+            "SELECT x || x AS x, count(*) FROM ({}) GROUP BY x || x",
+            "SELECT a.x FROM ({}) a JOIN (SELECT 1 AS z) b ON a.y = b.z",
+            "SELECT 'b' AS x UNION ALL SELECT x FROM ({})",
+            "SELECT 1 WHERE EXISTS (SELECT x FROM ({}))",
+        ] {
+            let of = |depth| query.replace("{}", &levels("x || x AS x, y", depth));
+            assert!(check(&of(11)).is_ok(), "{query}");
+            assert!(check(&of(20)).is_err(), "{query}");
+        }
+    }
+}

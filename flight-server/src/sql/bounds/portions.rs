@@ -1,0 +1,198 @@
+//! Small batches: an operator that hands on what it gets in portions.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use futures::TryStreamExt;
+
+use super::sizes;
+
+/// Bytes of a portion, unless it is a single row.
+const PORTION_BYTES: usize = 1 << 20;
+const NAME: &str = "PortionsExec";
+
+/// What a portion may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Rows of it.
+    pub rows_max: usize,
+    /// Bytes of each of its rows; more is an error.
+    pub row_bytes_max: usize,
+    /// Does who takes them keep them all? Then they count as memory of the statement.
+    pub are_kept: bool,
+}
+
+/// Hands its input on in portions.
+#[derive(Debug)]
+pub struct Portions {
+    input: Arc<dyn ExecutionPlan>,
+    limits: Limits,
+}
+
+impl Portions {
+    /// Of this input.
+    pub fn new(input: Arc<dyn ExecutionPlan>, limits: Limits) -> Self {
+        Self { input, limits }
+    }
+}
+
+impl DisplayAs for Portions {
+    fn fmt_as(&self, _: DisplayFormatType, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Limits { rows_max, are_kept, .. } = self.limits;
+        write!(formatter, "{NAME}: rows={rows_max}, kept={are_kept}")
+    }
+}
+
+impl ExecutionPlan for Portions {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.input.properties()
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        vec![true]
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let input = children.pop().ok_or_else(|| DataFusionError::Plan(format!("{NAME} has one input")))?;
+        Ok(Arc::new(Self::new(input, self.limits)))
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let kept = MemoryConsumer::new(format!("{NAME}[{partition}]")).register(context.memory_pool());
+        let (input, limits) = (self.input.execute(partition, context)?, self.limits);
+        let portions = input
+            .and_then(move |batch| std::future::ready(admitted(&batch, limits, &kept).map(|()| batch)))
+            .map_ok(move |batch| futures::stream::iter(Pieces::of(batch, limits.rows_max).map(Ok)))
+            .try_flatten();
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), portions)))
+    }
+}
+
+fn admitted(batch: &RecordBatch, limits: Limits, kept: &MemoryReservation) -> Result<()> {
+    if let Some(bytes) = too_wide(batch, limits.row_bytes_max) {
+        let most = limits.row_bytes_max;
+        return Err(DataFusionError::ResourcesExhausted(format!(
+            "a row of {bytes} bytes is too large: here a row may have {most}, which grows with the setting flightQueryBytesMax; select fewer or shorter columns"
+        )));
+    }
+    if limits.are_kept { kept.try_grow(sizes::of_batch(batch)) } else { Ok(()) }
+}
+
+/// Bytes of a row that has more than allowed.
+fn too_wide(batch: &RecordBatch, row_bytes_max: usize) -> Option<usize> {
+    let (rows, bytes) = (batch.num_rows(), sizes::of_batch(batch));
+    match rows {
+        _ if bytes <= row_bytes_max => None,
+        0 | 1 => Some(bytes),
+        _ => {
+            let half = rows / 2;
+            let halves = [batch.slice(0, half), batch.slice(half, rows - half)];
+            halves.iter().find_map(|half| too_wide(half, row_bytes_max))
+        }
+    }
+}
+
+/// Slices of a batch, in order.
+struct Pieces {
+    /// The next is the last.
+    left: Vec<RecordBatch>,
+    rows_max: usize,
+}
+
+impl Pieces {
+    fn of(batch: RecordBatch, rows_max: usize) -> Self {
+        Self { left: vec![batch], rows_max }
+    }
+}
+
+impl Iterator for Pieces {
+    type Item = RecordBatch;
+
+    fn next(&mut self) -> Option<RecordBatch> {
+        loop {
+            let batch = self.left.pop()?;
+            let rows = batch.num_rows();
+            if rows <= 1 || rows <= self.rows_max && sizes::of_batch(&batch) <= PORTION_BYTES {
+                return Some(batch);
+            }
+            let first = if rows > self.rows_max { self.rows_max } else { rows / 2 };
+            self.left.extend([batch.slice(first, rows - first), batch.slice(0, first)]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, Int32Array, StringArray};
+
+    use super::*;
+
+    fn batch(lengths: &[usize]) -> RecordBatch {
+        let texts: ArrayRef =
+            Arc::new(StringArray::from_iter_values(lengths.iter().map(|length| "x".repeat(*length))));
+        let places: ArrayRef = Arc::new(Int32Array::from_iter_values(0..lengths.len() as i32));
+        RecordBatch::try_from_iter([("text", texts), ("place", places)]).unwrap()
+    }
+
+    fn rows(lengths: &[usize], rows_max: usize) -> Vec<usize> {
+        let whole = batch(lengths);
+        let pieces: Vec<RecordBatch> = Pieces::of(whole.clone(), rows_max).collect();
+        assert_eq!(arrow::compute::concat_batches(&whole.schema(), &pieces).unwrap(), whole);
+        pieces.iter().map(RecordBatch::num_rows).collect()
+    }
+
+    #[test]
+    fn pieces_are_small_and_in_order() {
+        assert_eq!(rows(&[1; 5], 8), [5]);
+        assert_eq!(rows(&[1; 20], 8), [8, 8, 4]);
+        assert_eq!(rows(&[PORTION_BYTES / 2, 1, 1, PORTION_BYTES / 2, PORTION_BYTES * 2], 8), [2, 1, 1, 1]);
+        assert_eq!(rows(&[], 8), [0]);
+    }
+
+    #[test]
+    fn a_row_that_is_too_large_is_found() {
+        let wide = batch(&[10, 20, 900, 30]);
+        assert_eq!(too_wide(&wide, 1000), None);
+        assert_eq!(too_wide(&wide, 900), Some(900 + 8 + 4));
+        assert_eq!(too_wide(&batch(&[]), 0).unwrap_or(0), 4, "an offset");
+    }
+}
