@@ -111,16 +111,16 @@ def test_what_fits_no_executor_is_counted_by_parts(tmp_path):
     what = pa.array([f"i{n}" for n in range(items)]).take(pa.array(np.concatenate([random.permutation(items)[:each] for _ in range(users)])))
     constant = {"event": "buy", "entityType": "user", "targetEntityType": "item", "eventTime": "2026-11-01T00:00:00Z"}
     columns = {name: pa.array([text]).take(pa.array(np.zeros(users * each, np.int32))) for name, text in constant.items()}
-    pa.parquet.write_table(pa.table({**columns, "entityId": who, "targetEntityId": what}), tmp_path / "events.parquet", row_group_size=200_000)
+    pa.parquet.write_table(pa.table({**columns, "entityId": who, "targetEntityId": what}), tmp_path / "events.parquet", row_group_size=200_000, use_dictionary=list(constant), compression="none")
     data = Data(tmp_path)
-    params = {"appName": "a", "indexName": "a", "indicators": [{"name": "buy"}], "maxEventsPerEventType": 3000}
-    engine = {"id": "a", "engineFactory": "e", "datasource": {"params": {"appName": "a"}}, "algorithms": [{"name": "ur", "params": params}]}
+    params = {"appName": "a", "indexName": "a", "indicators": [{"name": "buy", "maxItemsPerUser": 3000}]}
+    engine = {"id": "a", "engineFactory": "com.actionml.RecommendationEngine", "datasource": {"params": {"appName": "a"}}, "algorithms": [{"name": "ur", "params": params}]}
     data.engine.write_text(json.dumps(engine))
     small = Cluster(tmp_path / "cluster", executors=1, memory="100m", vcores=3)
     try:
         train = lambda *words: data.train(small, tmp_path / "models", "--threads", "1", *words, events=tmp_path / "events.parquet")
         expected, done = train("--count", "driver"), train()
-        assert "do not fit this executor" in done.stderr and re.search(r"executors count \d+ pairs in \d+ parts", done.stderr), done.stderr
+        assert "do not fit this executor" in done.stdout and re.search(r"executors count \d+ pairs in \d+ parts", done.stdout), done.stdout
         assert digest_of(done.stdout) == digest_of(expected.stdout)
     finally:
         small.stop()
