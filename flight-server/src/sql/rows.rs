@@ -24,8 +24,6 @@ use crate::errors::external;
 
 /// Batches of a part that wait to be taken.
 const AHEAD: usize = 2;
-/// Rows of a batch, at most.
-pub const BATCH_ROWS: usize = 8192;
 
 /// A table.
 pub trait Rows: fmt::Debug + Send + Sync {

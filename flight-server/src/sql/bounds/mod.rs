@@ -9,6 +9,7 @@ mod sizes;
 mod text;
 
 pub use plan::{ROWS_MAX, physical};
+pub use portions::PORTION_BYTES;
 pub use text::{TABLES_MAX, check_shape, check_size};
 
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! How many bytes values have, wherever they lie: what they would take if somebody copied them.
 
-use arrow::array::{Array, AsArray, OffsetSizeTrait, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, ByteView, OffsetSizeTrait, RecordBatch};
 use arrow::datatypes::{ArrowNativeType, ByteArrayType, ByteViewType, DataType};
 use datafusion::common::ScalarValue;
 
@@ -22,7 +22,7 @@ pub fn of(array: &dyn Array) -> usize {
         DataType::LargeList(_) => of_lists(array.as_list::<i64>()),
         DataType::Map(..) => {
             let map = array.as_map();
-            let (start, end) = (map.offsets()[0] as usize, map.offsets()[map.len()] as usize);
+            let (start, end) = (map.offsets()[0].as_usize(), map.offsets()[map.len()].as_usize());
             (map.len() + 1) * 4 + of(&map.entries().slice(start, end - start))
         }
         DataType::Struct(_) => array.as_struct().columns().iter().map(|column| of(column.as_ref())).sum(),
@@ -44,20 +44,15 @@ pub fn longest(array: &dyn Array) -> usize {
     }
 }
 
-/// Elements of all lists.
+/// Elements of all lists, and of the lists in them.
 pub fn elements(array: &dyn Array) -> usize {
-    fn within<O: OffsetSizeTrait>(offsets: &[O]) -> usize {
-        offsets.last().zip(offsets.first()).map_or(0, |(last, first)| (*last - *first).as_usize())
+    fn of_lists<O: OffsetSizeTrait>(lists: &arrow::array::GenericListArray<O>) -> usize {
+        let values = values(lists);
+        values.len() + if values.data_type().is_list() { elements(values.as_ref()) } else { 0 }
     }
     match array.data_type() {
-        DataType::List(_) => {
-            let lists = array.as_list::<i32>();
-            within(lists.offsets()) + elements(lists.values())
-        }
-        DataType::LargeList(_) => {
-            let lists = array.as_list::<i64>();
-            within(lists.offsets()) + elements(lists.values())
-        }
+        DataType::List(_) => of_lists(array.as_list::<i32>()),
+        DataType::LargeList(_) => of_lists(array.as_list::<i64>()),
         _ => array.len(),
     }
 }
@@ -86,15 +81,19 @@ fn of_bytes<T: ByteArrayType>(array: &arrow::array::GenericByteArray<T>) -> usiz
 }
 
 fn of_views<T: ByteViewType>(array: &arrow::array::GenericByteViewArray<T>) -> usize {
-    // the first four bytes of a view are the length
-    array.views().iter().map(|view| size_of::<u128>() + *view as u32 as usize).sum()
+    array.views().iter().map(|view| size_of::<u128>() + ByteView::from(*view).length as usize).sum()
 }
 
 fn of_lists<O: OffsetSizeTrait>(array: &arrow::array::GenericListArray<O>) -> usize {
-    let offsets = array.value_offsets();
-    let (Some(first), Some(last)) = (offsets.first(), offsets.last()) else { return 0 };
-    let (first, last) = (first.as_usize(), last.as_usize());
-    size_of_val(offsets) + of(array.values().slice(first, last - first).as_ref())
+    size_of_val(array.value_offsets()) + of(values(array).as_ref())
+}
+
+/// Those of its lists, and no others that it has by being a slice.
+fn values<O: OffsetSizeTrait>(lists: &arrow::array::GenericListArray<O>) -> ArrayRef {
+    let offsets = lists.value_offsets();
+    let ends = offsets.first().zip(offsets.last()).map(|(first, last)| (first.as_usize(), last.as_usize()));
+    let (first, last) = ends.unwrap_or_default();
+    lists.values().slice(first, last - first)
 }
 
 fn longest_bytes<T: ByteArrayType>(array: &arrow::array::GenericByteArray<T>) -> usize {
@@ -106,7 +105,7 @@ fn longest_bytes<T: ByteArrayType>(array: &arrow::array::GenericByteArray<T>) ->
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, Int64Array, ListArray, StringArray, StringViewArray, StructArray};
+    use arrow::array::{Int64Array, ListArray, StringArray, StringViewArray, StructArray};
     use arrow::datatypes::Int32Type;
 
     use super::*;
@@ -123,7 +122,7 @@ mod tests {
             Some(vec![Some(4)]),
         ]));
         assert_eq!((of(&lists), of(&lists.slice(1, 1))), (16 + 12, 4 + 8));
-        assert_eq!((elements(&lists), elements(&lists.slice(1, 1)).min(4)), (8, 4 + 0));
+        assert_eq!((elements(&lists), elements(&lists.slice(1, 1))), (4, 1));
         let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
         let both = StructArray::try_from(vec![("a", numbers), ("b", texts)]).unwrap();
         assert_eq!((of(&both), of(&both.slice(0, 1))), (24 + 36, 8 + 11));

@@ -13,11 +13,10 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, Operator};
 
 use super::{Sight, is_choice, with_columns};
+use crate::sql::bounds::{PORTION_BYTES, ROWS_MAX};
 use crate::sql::filters::{self, Test};
-use crate::sql::rows::{BATCH_ROWS, Out, Part, Projects, Rows, Wanted, constant};
+use crate::sql::rows::{Out, Part, Projects, Rows, Wanted, constant};
 
-/// Text of a batch, at most and about.
-const BATCH_BYTES: usize = 8 << 20;
 /// Events that are looked at before somebody asks whether they are still wanted.
 const LOOK_EVERY: u32 = 4096;
 /// Columns before those of [`schema::events`].
@@ -219,7 +218,7 @@ impl Filling<'_, '_> {
             return if self.out.is_unwanted() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
         };
         self.rows.push(event);
-        if self.rows.len() < BATCH_ROWS && self.rows.bytes() < BATCH_BYTES {
+        if self.rows.len() < ROWS_MAX && self.rows.bytes() < PORTION_BYTES {
             return ControlFlow::Continue(());
         }
         self.send()

@@ -16,8 +16,9 @@ use engine::EngineConfig;
 
 use super::events::{read, within};
 use super::{Sight, is_choice, with_columns};
+use crate::sql::bounds::ROWS_MAX;
 use crate::sql::filters::{self, Test};
-use crate::sql::rows::{BATCH_ROWS, Out, Part, Projects, Rows, Wanted, constant};
+use crate::sql::rows::{Out, Part, Projects, Rows, Wanted, constant};
 
 /// Columns before those of [`schema::interactions`].
 const BEFORE: [(&str, bool); 2] = [("app", false), ("engine", false)];
@@ -127,7 +128,7 @@ impl Read {
                 None => return ControlFlow::Continue(()),
                 Some(event) => self.push(&mut columns, event),
             }
-            if columns.rows < BATCH_ROWS {
+            if columns.rows < ROWS_MAX {
                 return ControlFlow::Continue(());
             }
             out.send(self.batch(&mut columns)).unwrap_or_else(|error| {
