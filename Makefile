@@ -23,8 +23,8 @@ deny:               ## licences, sources and known holes of what we depend on
 	scripts/setup check
 	scripts/deny
 
-TESTS = test-rust test-hadoop test-clients test-search test-deploy test-flight test-quickstart test-spark test-python test-ballista
-TOGETHER = $(MAKE) --no-print-directory --output-sync=target
+TESTS = test-rust test-clients test-search test-deploy test-flight test-quickstart test-spark test-python test-ballista
+TOGETHER = $(MAKE) --no-print-directory --jobs=2 --output-sync=target
 # Cargo has all cores, whatever make thinks.
 ALL_CORES = env -u MAKEFLAGS
 # What else is to be done while tests wait for servers.
@@ -32,10 +32,10 @@ BESIDE =
 # The tests of Rust wait half of the time: what others need is built meanwhile, and gives way. Those that look at the clock are alone.
 test:               ## all tests, against real parts and the program, unoptimized
 	scripts/setup
-	$(TOGETHER) --jobs=2 test-programs test-parts
-	$(TOGETHER) --jobs=3 ARBLAST_HADOOP_TESTS=apart test-rust test-hadoop test-products $(BESIDE)
-	$(TOGETHER) --jobs=1 test-search test-deploy test-flight test-ballista
-	$(TOGETHER) --jobs=2 test-spark test-clients test-quickstart test-python
+	$(TOGETHER) test-programs test-parts
+	$(TOGETHER) test-rust test-products $(BESIDE)
+	$(MAKE) --no-print-directory test-search test-deploy test-flight test-ballista
+	$(TOGETHER) test-spark test-clients test-quickstart test-python
 
 PROGRAM = $(or $(CARGO_TARGET_DIR),target)/debug/arblast
 
@@ -54,12 +54,8 @@ test-products:
 	ARBLAST=$$(realpath $(PROGRAM)) $(ALL_CORES) -u RUSTC_WORKSPACE_WRAPPER nice -n 19 scripts/jar
 	$(ALL_CORES) nice -n 19 scripts/wheel --profile dev
 
-# With ARBLAST_HADOOP_TESTS=apart without those of HBase and HDFS.
 test-rust:
-	$(ALL_CORES) ARBLAST_HADOOP_TESTS=$(ARBLAST_HADOOP_TESTS) cargo test --workspace --locked
-
-test-hadoop:
-	$(ALL_CORES) -u ARBLAST_HADOOP_TESTS cargo test --workspace --locked --test hbase --test objects
+	$(ALL_CORES) cargo test --workspace --locked
 
 # Those that want a newer Java; the others' suite is one of test-rust.
 SEARCH_SERVERS = elasticsearch-9.5.3 opensearch-3.8.0

@@ -134,8 +134,8 @@ impl TableProvider for Correlators {
         let plan = state.statement_to_plan(statement).await?;
         let reads =
             SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        let plan = limited(plan, state)?;
         reads.verify_plan(&plan)?;
-        let plan = limited(plan, &state.runtime_env().memory_pool)?;
         let (input, _) = physical(state, &plan).await?;
         check(options.clone(), &input.schema())?;
         let counted = Arc::new(CrossOccurrenceExec::new(input, options, self.counter.clone()));

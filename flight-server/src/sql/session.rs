@@ -18,7 +18,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 
-use super::bounds::{self, check_shape, check_size, limited};
+use super::bounds::{self, TablesRead, check_shape, check_size, limited};
 use super::correlators::top_correlators;
 use super::cross_occurrence::{self, CrossOccurrence};
 use super::files::{Folder, place};
@@ -33,9 +33,19 @@ pub const CATALOG: &str = "arblast";
 /// Name of its only schema.
 pub const SCHEMA: &str = "public";
 
-/// Functions that make much of little: what an expression takes counts for no limit of memory.
-const GREEDY: [&str; 8] =
-    ["repeat", "lpad", "rpad", "range", "generate_series", "array_repeat", "array_resize", "list_repeat"];
+/// Functions that make much of little, or compute without end on it.
+const GREEDY: [&str; 10] = [
+    "repeat",
+    "lpad",
+    "rpad",
+    "range",
+    "generate_series",
+    "array_repeat",
+    "array_resize",
+    "list_repeat",
+    "arrays_zip",
+    "levenshtein",
+];
 
 /// What a statement may take.
 #[derive(Clone)]
@@ -87,6 +97,7 @@ impl Session {
             .with_default_catalog_and_schema(CATALOG, SCHEMA)
             .with_information_schema(true)
             .with_batch_size(bounds::ROWS_MAX)
+            .with_extension(Arc::<TablesRead>::default())
             .with_target_partitions(limits.counter.threads);
         // JDBC clients know no views of text.
         let options = config.options_mut();
@@ -151,19 +162,18 @@ impl Session {
         }
         check_shape(&mut statement)?;
         let state = self.context.state();
-        let plan = state.statement_to_plan(statement).await?;
-        let memory = &state.runtime_env().memory_pool;
+        let plan = limited(state.statement_to_plan(statement).await?, &state)?;
         let options = SQLOptions::new().with_allow_ddl(false).with_allow_statements(false);
         let plan = match plan {
             LogicalPlan::Copy(copy) => {
                 options.with_allow_dml(false).verify_plan(&copy.input)?;
                 let output_url = place(&copy.output_url, self.app.as_deref(), self.has_folder)?;
-                return limited(LogicalPlan::Copy(CopyTo { output_url, ..copy }), memory);
+                return Ok(LogicalPlan::Copy(CopyTo { output_url, ..copy }));
             }
             plan => plan,
         };
         options.with_allow_dml(false).verify_plan(&plan)?;
-        limited(plan, memory)
+        Ok(plan)
     }
 
     /// The plan that will be executed, whose schema is that of the result.

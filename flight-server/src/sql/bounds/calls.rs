@@ -27,6 +27,11 @@ use super::sizes;
 const UNCOUNTED: u64 = 64 << 10;
 /// Bytes that a constant may have once it is computed.
 const CONSTANT_MAX: usize = 1 << 20;
+/// Of an estimate of percentiles.
+const CENTROIDS_MAX: i64 = 10_000;
+/// Operators whose right side is a regular expression.
+const PATTERNS: [Operator; 4] =
+    [Operator::RegexMatch, Operator::RegexIMatch, Operator::RegexNotMatch, Operator::RegexNotIMatch];
 /// Bytes of a number or a moment as text, at most.
 const NUMBER: u64 = 64;
 /// Bytes that a byte of a format for moments makes, at most.
@@ -55,15 +60,32 @@ fn guard(expr: Expr, memory: &Arc<dyn MemoryPool>) -> Result<Transformed<Expr>> 
     };
     Ok(match expr {
         Expr::ScalarFunction(ScalarFunction { func, args }) => match Makes::of(func.name()) {
-            Some(makes) => call(func, makes, args),
+            Some(makes) => {
+                check_args(func.name(), &args)?;
+                call(func, makes, args)
+            }
             None => {
-                check_types(func.name(), &args)?;
+                check_args(func.name(), &args)?;
                 Transformed::no(Expr::ScalarFunction(ScalarFunction { func, args }))
             }
         },
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::StringConcat, right }) => {
             let inner = Arc::new(ScalarUDF::from(Concatenation::new()));
             call(inner, Makes::Sum, vec![*left, *right])
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            if PATTERNS.contains(&op) {
+                check_pattern(&right)?;
+            }
+            Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right }))
+        }
+        Expr::SimilarTo(like) => {
+            check_pattern(&like.pattern)?;
+            Transformed::no(Expr::SimilarTo(like))
+        }
+        Expr::AggregateFunction(call) => {
+            check_centroids(call.func.name(), &call.params.args)?;
+            Transformed::no(Expr::AggregateFunction(call))
         }
         Expr::Cast(cast) => {
             check_type(cast.field.data_type())?;
@@ -74,13 +96,9 @@ fn guard(expr: Expr, memory: &Arc<dyn MemoryPool>) -> Result<Transformed<Expr>> 
             Transformed::no(Expr::TryCast(cast))
         }
         Expr::WindowFunction(window) => {
-            if let WindowFunctionDefinition::AggregateUDF(aggregate) = &window.fun
-                && ["array_agg", "string_agg"].contains(&aggregate.name())
-            {
-                let name = aggregate.name();
-                return Err(refused(&format!(
-                    "{name} OVER (…): each row would get all rows before it; use GROUP BY"
-                )));
+            if let WindowFunctionDefinition::AggregateUDF(aggregate) = &window.fun {
+                check_window(aggregate.name())?;
+                check_centroids(aggregate.name(), &window.params.args)?;
             }
             Transformed::no(Expr::WindowFunction(window))
         }
@@ -98,31 +116,77 @@ fn refused(what: &str) -> DataFusionError {
 /// Types whose values are as long as the type says, or that hide how long they are.
 fn check_type(kind: &DataType) -> Result<()> {
     use DataType::{
-        Dictionary, FixedSizeBinary, FixedSizeList, LargeList, List, Map, RunEndEncoded, Struct, Union,
+        Dictionary, FixedSizeBinary, FixedSizeList, LargeList, LargeListView, List, ListView, Map,
+        RunEndEncoded, Struct, Union,
     };
     match kind {
-        FixedSizeBinary(_) | FixedSizeList(..) | Dictionary(..) | RunEndEncoded(..) | Union(..) => {
-            Err(refused(&format!("a cast to {kind}")))
-        }
+        FixedSizeBinary(_) | FixedSizeList(..) | ListView(_) | LargeListView(_) | Dictionary(..)
+        | RunEndEncoded(..) | Union(..) => Err(refused(&format!("a cast to {kind}"))),
         List(field) | LargeList(field) | Map(field, _) => check_type(field.data_type()),
         Struct(fields) => fields.iter().try_for_each(|field| check_type(field.data_type())),
         _ => Ok(()),
     }
 }
 
-/// Casts that name a type in a text.
-fn check_types(function: &str, args: &[Expr]) -> Result<()> {
-    if !["arrow_cast", "arrow_try_cast"].contains(&function) {
-        return Ok(());
-    }
-    for arg in args {
-        if let Expr::Literal(ScalarValue::Utf8(Some(kind)), _) = arg
-            && let Ok(kind) = kind.parse::<DataType>()
-        {
-            check_type(&kind)?;
-        }
+/// Aggregates that give each row what all rows before it give.
+fn check_window(aggregate: &str) -> Result<()> {
+    if ["array_agg", "string_agg"].contains(&aggregate) {
+        return Err(DataFusionError::Plan(format!(
+            "{aggregate} OVER (…) is not there: each row would get all rows before it; use GROUP BY"
+        )));
     }
     Ok(())
+}
+
+/// Casts that name a type in a text, and patterns.
+fn check_args(function: &str, args: &[Expr]) -> Result<()> {
+    match (function, args) {
+        ("arrow_cast" | "arrow_try_cast", [_, Expr::Literal(kind, _), ..]) => {
+            // what is no type is told by the function
+            let kind = kind.try_as_str().flatten().and_then(|kind| kind.parse::<DataType>().ok());
+            kind.map_or(Ok(()), |kind| check_type(&kind))
+        }
+        ("arrow_cast" | "arrow_try_cast", _) => Err(refused("a cast to a type that is no constant")),
+        _ if function.starts_with("regexp_") => args.iter().skip(1).try_for_each(check_pattern_or(function)),
+        _ => Ok(()),
+    }
+}
+
+/// Each pattern is compiled, takes up to 10 MiB, and is kept for the rows that follow.
+fn check_pattern(pattern: &Expr) -> Result<()> {
+    let varies = |part: &Expr| {
+        Ok(matches!(part, Expr::Column(_) | Expr::OuterReferenceColumn(..) | Expr::ScalarSubquery(_)))
+    };
+    if pattern.exists(varies)? { Err(refused("a pattern that is a column")) } else { Ok(()) }
+}
+
+/// The same for what follows the text; a replacement may be anything.
+fn check_pattern_or(function: &str) -> impl FnMut(&Expr) -> Result<()> {
+    let mut place = 0;
+    let is_replacement = move |place| place == 2 && function == "regexp_replace";
+    move |arg| {
+        place += 1;
+        if is_replacement(place) { Ok(()) } else { check_pattern(arg) }
+    }
+}
+
+/// An estimate of percentiles has room for as many centroids as it is told.
+fn check_centroids(aggregate: &str, args: &[Expr]) -> Result<()> {
+    if !aggregate.starts_with("approx_percentile") {
+        return Ok(());
+    }
+    let is_modest = |arg: &Expr| match arg {
+        Expr::Literal(ScalarValue::Int64(Some(count)), _) => *count <= CENTROIDS_MAX,
+        Expr::Literal(value, _) => value.data_type().is_floating(),
+        Expr::Placeholder(_) => true,
+        other => other.any_column_refs(),
+    };
+    if args.iter().all(is_modest) {
+        return Ok(());
+    }
+    Err(DataFusionError::Plan(format!(
+        "{aggregate}: the fraction must be a number, and the centroids a number up to {CENTROIDS_MAX}"
+    )))
 }
 
 /// How much a function makes of its arguments.
@@ -140,6 +204,8 @@ enum Makes {
     Replaced,
     /// The first, with the third, and what it refers to, in each place that fits.
     Matched,
+    /// The first, for each group of the second.
+    Captured,
     /// Moments in the format of the second.
     Formatted,
 }
@@ -149,12 +215,13 @@ impl Makes {
     fn of(function: &str) -> Option<Self> {
         Some(match function {
             "concat" | "make_array" | "array_append" | "array_prepend" | "array_concat" | "array_union"
-            | "arrays_zip" | "struct" | "named_struct" | "map" | "overlay" => Self::Sum,
+            | "struct" | "named_struct" | "map" | "overlay" => Self::Sum,
             "string_to_array" => Self::Split,
             "concat_ws" => Self::Joined,
             "array_to_string" | "array_replace" | "array_replace_n" | "array_replace_all" => Self::Listed,
             "replace" => Self::Replaced,
             "regexp_replace" => Self::Matched,
+            "regexp_match" => Self::Captured,
             "to_char" => Self::Formatted,
             _ => return None,
         })
@@ -189,6 +256,7 @@ impl Makes {
                 let references = if args.get(2).is_some_and(Arg::refers) { references } else { 0 };
                 first.saturating_add(places.saturating_mul(longest(2))).saturating_add(references)
             }
+            Self::Captured => places.saturating_mul(args.get(1).map_or(1, Arg::groups)),
             Self::Formatted => rows.saturating_mul(longest(1)).saturating_mul(FORMATTED).saturating_add(sum),
         }
     }
@@ -230,6 +298,16 @@ impl Arg<'_> {
                 .to_array()
                 .map_or(0, |array| sizes::elements(array.as_ref()) as u64)
                 .saturating_mul(self.rows),
+        }
+    }
+
+    /// Groups of a pattern, and the whole.
+    fn groups(&self) -> u64 {
+        match self.value {
+            ColumnarValue::Array(_) => self.longest(),
+            ColumnarValue::Scalar(value) => {
+                value.try_as_str().flatten().map_or(1, |text| text.matches('(').count() as u64 + 1)
+            }
         }
     }
 

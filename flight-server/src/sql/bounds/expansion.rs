@@ -1,19 +1,41 @@
-//! How large the expressions of a plan are once columns that are computed of columns are written out, as planning does when
-//! it moves filters down: `x || x` of `x || x` doubles with each level.
+//! How large a plan is once what is named twice is written out. A query in `WITH` is planned for each place that names it, and
+//! expressions are put into expressions as filters move down: either may double with each level.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 
+use super::text::TABLES_MAX;
+
 /// Operations of all expressions of an operator, written out.
 const OPERATIONS_MAX: usize = 20_000;
+/// Operators of a plan.
+const OPERATORS_MAX: usize = 4000;
+
+/// Tables that a statement reads, together with the queries that functions of it plan.
+#[derive(Debug, Default)]
+pub struct TablesRead(AtomicUsize);
 
 /// A plan that stays small.
 ///
 /// # Errors
 /// It does not.
-pub fn check_expansion(plan: &LogicalPlan) -> Result<()> {
+pub fn check_expansion(plan: &LogicalPlan, read: &TablesRead) -> Result<()> {
+    let mut operators = 0;
+    plan.apply_with_subqueries(|node| {
+        operators += 1;
+        let is_table = matches!(node, LogicalPlan::TableScan(_));
+        let tables = read.0.fetch_add(usize::from(is_table), Ordering::Relaxed);
+        if operators > OPERATORS_MAX || tables >= TABLES_MAX && is_table {
+            return Err(DataFusionError::Plan(format!(
+                "written out, the statement reads more than {TABLES_MAX} tables or has more than {OPERATORS_MAX} operators"
+            )));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
     of_plan(plan).map(|_| ())
 }
 
@@ -28,6 +50,10 @@ fn of_plan(plan: &LogicalPlan) -> Result<Vec<usize>> {
         found.unwrap_or(1)
     };
     let mut made = Vec::new();
+    // Rows of constants are what they are.
+    if let LogicalPlan::Values(_) = plan {
+        return Ok(vec![0; plan.schema().fields().len()]);
+    }
     plan.apply_expressions(|expr| {
         made.push(of_expr(expr, &of_column)?);
         Ok(TreeNodeRecursion::Continue)
@@ -60,7 +86,7 @@ fn of_expr(expr: &Expr, of_column: &dyn Fn(&Column) -> usize) -> Result<usize> {
             Expr::ScalarSubquery(query) => of_query(&query.subquery)?,
             Expr::Exists(exists) => of_query(&exists.subquery.subquery)?,
             Expr::InSubquery(within) => of_query(&within.subquery.subquery)?,
-            Expr::Alias(_) => 0,
+            Expr::Alias(_) | Expr::Literal(..) => 0,
             _ => 1,
         });
         Ok(TreeNodeRecursion::Continue)
@@ -84,7 +110,10 @@ mod tests {
         let runtime = runtime.worker_threads(1).thread_stack_size(64 << 20).build().unwrap();
         let sql = sql.to_owned();
         let checked = runtime.spawn(async move {
-            check_expansion(&SessionContext::new().state().create_logical_plan(&sql).await?)
+            check_expansion(
+                &SessionContext::new().state().create_logical_plan(&sql).await?,
+                &TablesRead::default(),
+            )
         });
         runtime.block_on(checked).unwrap()
     }
@@ -96,6 +125,15 @@ mod tests {
     #[test]
     fn what_doubles_is_seen() {
         assert!(check(&levels("x || x AS x, y", 12)).is_ok());
+        let ids = vec!["'a'"; 30_000].join(",");
+        assert!(check(&format!("SELECT 1 FROM (SELECT 'a' AS x) WHERE x IN ({ids})")).is_ok());
+        let doubled = |levels: usize| {
+            let level = |n: usize| format!("c{n} AS (SELECT a.x FROM c{} a, c{} b)", n - 1, n - 1);
+            let levels: Vec<String> = (1..=levels).map(level).collect();
+            format!("WITH c0 AS (SELECT 1 AS x), {} SELECT 1 FROM c{}", levels.join(", "), levels.len())
+        };
+        assert!(check(&doubled(5)).is_ok());
+        assert!(check(&doubled(6)).is_err());
         assert!(check(&levels("x || x AS x, y", 20)).is_err());
         assert!(check(&levels("x || 'a' AS x, y + 1 AS y", 20)).is_ok());
         let filtered = format!("SELECT y FROM ({}) WHERE x > 'a'", levels("x || x AS x, y", 20));

@@ -8,21 +8,21 @@ mod portions;
 mod sizes;
 mod text;
 
+pub use expansion::TablesRead;
 pub use plan::{ROWS_MAX, physical};
 pub use portions::PORTION_BYTES;
 pub use text::{TABLES_MAX, check_shape, check_size};
 
-use std::sync::Arc;
-
 use datafusion::error::Result;
-use datafusion::execution::memory_pool::MemoryPool;
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 
 /// A plan that stays small while it is planned, and whose calls make no more than there is memory.
 ///
 /// # Errors
 /// It would not, or has something that cannot be limited.
-pub fn limited(plan: LogicalPlan, memory: &Arc<dyn MemoryPool>) -> Result<LogicalPlan> {
-    expansion::check_expansion(&plan)?;
-    calls::guarded(plan, memory)
+pub fn limited(plan: LogicalPlan, state: &SessionState) -> Result<LogicalPlan> {
+    let read = state.config().get_extension::<TablesRead>().unwrap_or_default();
+    expansion::check_expansion(&plan, &read)?;
+    calls::guarded(plan, &state.runtime_env().memory_pool)
 }

@@ -8,7 +8,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
 use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::logical_expr::{Expr, LogicalPlan, WindowFrameBound, WindowFrameUnits};
-use datafusion::physical_expr::expressions::Literal;
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::window::{StandardWindowExpr, WindowExpr};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::AggregateExec;
@@ -16,16 +16,19 @@ use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::scalar_subquery::ScalarSubqueryExec;
 use datafusion::physical_plan::sorts::partial_sort::PartialSortExec;
 use datafusion::physical_plan::union::{InterleaveExec, UnionExec};
 use datafusion::physical_plan::unnest::UnnestExec;
-use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec, WindowUDFExpr};
+use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 
-use super::portions::{Limits, Portions};
+use super::portions::{Limits, PORTION_BYTES, Portions};
 use super::sizes;
 
 /// Rows of a batch, at most.
-pub const ROWS_MAX: usize = 2048;
+pub const ROWS_MAX: usize = 1024;
+/// Rows that a filter puts together, if fewer than half of them pass at once: they may be wide.
+const FILTERED_ROWS: usize = 128;
 /// A row of a join may have so many bytes before batches get shorter.
 const ROW_BYTES: usize = 16 << 10;
 /// What constants take once they are written into each row of a batch.
@@ -82,47 +85,83 @@ fn bounded(
 ) -> Result<(Arc<dyn ExecutionPlan>, usize)> {
     let mut multipliers = 0;
     plan.apply(|node| {
-        multipliers += usize::from(multiplies(node));
+        multipliers += multiplies(node);
         Ok(TreeNodeRecursion::Continue)
     })?;
     let share = bytes_max / (multipliers * threads).max(1);
     let rows_max = ROWS_MAX.min(CONSTANTS_BYTES / constants.max(1)).min(share / ROW_BYTES).max(1);
-    let limits = |node: &Arc<dyn ExecutionPlan>| Limits {
-        rows_max,
-        row_bytes_max: if multiplies(node) { share / rows_max } else { usize::MAX },
-        are_kept: keeps(node),
-    };
     let plan = plan.transform_up(|node| {
         let is_join = node.children().len() > 1;
-        let node = if computes(&node) || multiplies(&node) || keeps(&node) {
-            with_portions(node.clone(), limits(&node))?
-        } else {
-            node
+        let node: Arc<dyn ExecutionPlan> = match node.downcast_ref::<FilterExec>() {
+            Some(filter) => Arc::new(filter.with_batch_size(FILTERED_ROWS)?),
+            None => node,
         };
+        let node = with_portions(node, rows_max, bytes_max, share)?;
         Ok(Transformed::yes(if is_join { Arc::new(CooperativeExec::new(node)) } else { node }))
     })?;
-    let last = Limits { rows_max, row_bytes_max: bytes_max / 8, are_kept: false };
+    let last = Limits {
+        rows_max,
+        bytes_max: PORTION_BYTES,
+        row_bytes_max: bytes_max / 8,
+        is_unnested: false,
+        are_kept: false,
+    };
     Ok((Arc::new(Portions::new(plan.data, last)), rows_max))
 }
 
-fn with_portions(node: Arc<dyn ExecutionPlan>, limits: Limits) -> Result<Arc<dyn ExecutionPlan>> {
-    let portions = |child: &Arc<dyn ExecutionPlan>| -> Arc<dyn ExecutionPlan> {
-        Arc::new(Portions::new(Arc::clone(child), limits))
+/// `share`: what a batch of an operator that multiplies may take.
+fn with_portions(
+    node: Arc<dyn ExecutionPlan>,
+    rows_max: usize,
+    bytes_max: usize,
+    share: usize,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let (expressions, multiplies, are_kept) = (expressions(&node), multiplies(&node) > 0, keeps(&node));
+    if expressions == 0 && !multiplies && !are_kept {
+        return Ok(node);
+    }
+    let unnest = node.downcast_ref::<UnnestExec>();
+    let is_deep = unnest.is_some_and(|unnest| unnest.list_column_indices().iter().any(|list| list.depth > 1));
+    let limits = Limits {
+        rows_max: if is_deep { 1 } else { rows_max },
+        bytes_max: PORTION_BYTES / expressions.clamp(1, 64),
+        row_bytes_max: match (unnest, multiplies) {
+            (Some(_), _) => share,
+            (None, true) => share / rows_max,
+            (None, false) => bytes_max / expressions.max(1),
+        },
+        is_unnested: unnest.is_some(),
+        are_kept,
     };
-    let children = node.children().into_iter().map(portions).collect();
+    // What stands beside queries for single values passes through, and gets theirs.
+    let passes = usize::from(node.is::<ScalarSubqueryExec>());
+    let portions = |(place, child): (usize, &Arc<dyn ExecutionPlan>)| -> Arc<dyn ExecutionPlan> {
+        if place < passes { Arc::clone(child) } else { Arc::new(Portions::new(Arc::clone(child), limits)) }
+    };
+    let children = node.children().into_iter().enumerate().map(portions).collect();
     node.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
 }
 
-/// Does it evaluate expressions?
-fn computes(node: &Arc<dyn ExecutionPlan>) -> bool {
-    node.is::<ProjectionExec>() || node.is::<FilterExec>() || node.is::<AggregateExec>()
+/// Expressions that it computes at the same time.
+fn expressions(node: &Arc<dyn ExecutionPlan>) -> usize {
+    if let Some(projection) = node.downcast_ref::<ProjectionExec>() {
+        return projection.expr().iter().filter(|column| !column.expr.is::<Column>()).count();
+    }
+    match node.downcast_ref::<AggregateExec>() {
+        Some(aggregate) => aggregate.aggr_expr().len().max(1),
+        None => usize::from(node.is::<FilterExec>()),
+    }
 }
 
-/// Does it write a value of its input into many rows?
-fn multiplies(node: &Arc<dyn ExecutionPlan>) -> bool {
+/// Does it write a value of its input into many rows? How many batches of that does it hold?
+fn multiplies(node: &Arc<dyn ExecutionPlan>) -> usize {
     let is_union = node.is::<UnionExec>() || node.is::<InterleaveExec>();
     let is_window = node.is::<WindowAggExec>() || node.is::<BoundedWindowAggExec>();
-    node.children().len() > 1 && !is_union || is_window || node.is::<UnnestExec>()
+    match node.children().len() {
+        _ if is_union => 0,
+        children if node.is::<ScalarSubqueryExec>() => children.saturating_sub(1),
+        children => usize::from(children > 1 || is_window || node.is::<UnnestExec>()),
+    }
 }
 
 /// Does it keep its input, and tells nobody?
@@ -135,24 +174,22 @@ fn keeps(node: &Arc<dyn ExecutionPlan>) -> bool {
 
 /// Does it need but a few rows around the current one?
 fn forgets(window: &Arc<dyn WindowExpr>) -> bool {
+    /// Any row that has many on both sides.
+    const HERE: usize = 1 << 40;
     let standard = window.as_any().downcast_ref::<StandardWindowExpr>();
-    let function =
-        standard.and_then(|window| window.get_standard_func_expr().as_any().downcast_ref::<WindowUDFExpr>());
-    match function.map(|function| (function.fun().name(), function.args())) {
-        Some(("row_number" | "rank" | "dense_rank", _)) => true,
-        Some(("lead" | "lag", args)) => args.get(1).is_none_or(|offset| {
-            let offset = offset.downcast_ref::<Literal>().map(|offset| offset.value().clone());
-            offset.is_some_and(|offset| is_near(&offset))
-        }),
-        _ => {
-            let frame = window.get_window_frame();
-            let near = |bound: &WindowFrameBound| match bound {
-                WindowFrameBound::CurrentRow => true,
-                WindowFrameBound::Preceding(rows) | WindowFrameBound::Following(rows) => is_near(rows),
-            };
-            frame.units == WindowFrameUnits::Rows && near(&frame.start_bound) && near(&frame.end_bound)
-        }
+    let evaluator = standard.and_then(|window| window.get_standard_func_expr().create_evaluator().ok());
+    if let Some(evaluator) = evaluator.filter(|evaluator| !evaluator.uses_window_frame()) {
+        let is_near = |row: usize| row.abs_diff(HERE) as u64 <= NEAR;
+        return evaluator
+            .get_range(HERE, 2 * HERE)
+            .is_ok_and(|rows| is_near(rows.start) && is_near(rows.end));
     }
+    let frame = window.get_window_frame();
+    let near = |bound: &WindowFrameBound| match bound {
+        WindowFrameBound::CurrentRow => true,
+        WindowFrameBound::Preceding(rows) | WindowFrameBound::Following(rows) => is_near(rows),
+    };
+    frame.units == WindowFrameUnits::Rows && near(&frame.start_bound) && near(&frame.end_bound)
 }
 
 fn is_near(rows: &ScalarValue) -> bool {

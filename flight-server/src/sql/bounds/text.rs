@@ -1,10 +1,11 @@
 //! How large statements may be: planning walks trees on the stack of a thread, and no limit of time or memory interrupts it.
 
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
 use datafusion::error::{DataFusionError, Result};
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::{Expr, TableFactor, VisitorMut};
+use datafusion::sql::sqlparser::ast::{Expr, Query, TableFactor, VisitorMut};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
@@ -55,8 +56,7 @@ pub fn check_size(sql: &str) -> Result<()> {
 /// It has too many tables or groupings.
 pub fn check_shape(statement: &mut Statement) -> Result<()> {
     let mut shape = Shape::default();
-    let _ = walk(statement, &mut shape);
-    if shape.tables > TABLES_MAX {
+    if walk(statement, &mut shape).is_break() {
         return Err(DataFusionError::Plan(format!("the statement reads more than {TABLES_MAX} tables")));
     }
     if shape.grouping_bits > GROUPINGS_BITS_MAX {
@@ -70,8 +70,26 @@ pub fn check_shape(statement: &mut Statement) -> Result<()> {
 
 #[derive(Default)]
 struct Shape {
-    tables: usize,
+    queries: Vec<Reading>,
     grouping_bits: u32,
+}
+
+/// What a query reads, as far as it was seen.
+#[derive(Default)]
+struct Reading {
+    tables: usize,
+    /// Names in its `WITH` whose queries come next.
+    coming: VecDeque<String>,
+    /// Those that were seen, with what they read: each is planned for each place that names it.
+    named: Vec<(String, usize)>,
+}
+
+impl Shape {
+    fn read(&mut self, tables: usize) -> ControlFlow<()> {
+        let Some(query) = self.queries.last_mut() else { return ControlFlow::Continue(()) };
+        query.tables = query.tables.saturating_add(tables);
+        if query.tables > TABLES_MAX { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
 }
 
 /// Bits that a number of choices takes.
@@ -82,9 +100,30 @@ fn bits(choices: usize) -> u32 {
 impl VisitorMut for Shape {
     type Break = ();
 
-    fn pre_visit_table_factor(&mut self, _: &mut TableFactor) -> ControlFlow<()> {
-        self.tables += 1;
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        let names = query.with.iter().flat_map(|with| &with.cte_tables).map(|named| &named.alias.name);
+        let coming = names.map(|name| name.value.to_lowercase()).collect();
+        self.queries.push(Reading { coming, ..Reading::default() });
         ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+        let read = self.queries.pop().map_or(0, |query| query.tables);
+        if let Some(around) = self.queries.last_mut()
+            && let Some(name) = around.coming.pop_front()
+        {
+            around.named.push((name, read));
+            return ControlFlow::Continue(());
+        }
+        self.read(read)
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        let TableFactor::Table { name, .. } = factor else { return self.read(1) };
+        let name = name.0.last().and_then(|part| part.as_ident()).map(|name| name.value.to_lowercase());
+        let mut named = self.queries.iter().rev().flat_map(|query| query.named.iter().rev());
+        let read = named.find(|(other, _)| Some(other) == name.as_ref()).map_or(1, |(_, read)| *read);
+        self.read(read.max(1))
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
@@ -128,6 +167,32 @@ mod tests {
         assert!(shape(&union).is_err());
         assert!(shape(&format!("EXPLAIN {union}")).is_err());
         assert!(shape(&format!("SELECT (SELECT 1 FROM {}) FROM t", tables(TABLES_MAX))).is_err());
+    }
+
+    #[test]
+    fn what_is_named_counts_wherever_it_is_named() {
+        let level = |n: usize| format!("C{n} AS (SELECT a.x FROM c{} a, c{} b)", n - 1, n - 1);
+        let levels = |depth: usize| {
+            let named: Vec<String> = (1..=depth).map(level).collect();
+            format!("WITH c0 AS (SELECT x FROM t), {} SELECT 1 FROM c{depth}", named.join(", "))
+        };
+        assert!(shape(&levels(5)).is_ok(), "32");
+        assert!(shape(&levels(6)).is_err(), "64");
+        let quoted = (1..=6).map(|n| level(n).replace(&format!("c{}", n - 1), &format!("\"c{}\"", n - 1)));
+        let quoted: Vec<String> = quoted.collect();
+        let quoted = format!("WITH c0 AS (SELECT x FROM t), {} SELECT 1 FROM \"c6\"", quoted.join(", "));
+        assert!(shape(&quoted).is_err(), "{quoted}");
+        let nested = |depth: usize| {
+            (0..depth).fold("SELECT x FROM t".to_owned(), |inner, _| {
+                format!("WITH c AS ({inner}) SELECT a.x FROM c a, c b")
+            })
+        };
+        assert!(shape(&nested(5)).is_ok());
+        assert!(shape(&nested(6)).is_err());
+        assert!(
+            shape("WITH RECURSIVE r AS (SELECT 1 AS x UNION ALL SELECT x + 1 FROM r) SELECT 1 FROM r")
+                .is_ok()
+        );
     }
 
     #[test]

@@ -84,6 +84,9 @@ fn a_search_server_gives_the_answers_of_the_file() {
     }
     assert!(!program.ok(&["config"]).contains("hunter2"));
     node.run();
+    // A node answers before its shards do.
+    let ready = http(node.port, "GET", "/_cluster/health?wait_for_status=yellow&timeout=60s", "").unwrap();
+    assert_eq!(ready.0, 200, "{}", ready.1);
     same(&program, "what answered before the failed train answers");
 }
 

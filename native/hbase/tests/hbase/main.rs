@@ -36,10 +36,6 @@ fn main() -> ExitCode {
         TESTS.iter().for_each(|(name, _)| println!("{name}: test"));
         return ExitCode::SUCCESS;
     }
-    if std::env::var_os("ARBLAST_HADOOP_TESTS").is_some_and(|how| how == "apart") {
-        println!("they run apart: make test-hadoop");
-        return ExitCode::SUCCESS;
-    }
     let cluster = Cluster::start();
     let mut failed = Vec::new();
     for (name, test) in TESTS {

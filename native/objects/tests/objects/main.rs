@@ -48,10 +48,6 @@ fn main() -> ExitCode {
         OF_S3.iter().chain(OF_HDFS).for_each(|(name, _)| println!("{name}: test"));
         return ExitCode::SUCCESS;
     }
-    if std::env::var_os("ARBLAST_HADOOP_TESTS").is_some_and(|how| how == "apart") {
-        println!("they run apart: make test-hadoop");
-        return ExitCode::SUCCESS;
-    }
     let Some(folder) = std::env::var_os(HDFS).map(PathBuf::from) else {
         let since = Instant::now();
         let hdfs = Hdfs::start();
