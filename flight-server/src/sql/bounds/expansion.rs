@@ -133,7 +133,7 @@ mod tests {
             format!("WITH c0 AS (SELECT 1 AS x), {} SELECT 1 FROM c{}", levels.join(", "), levels.len())
         };
         assert!(check(&doubled(5)).is_ok());
-        assert!(check(&doubled(6)).is_err());
+        assert!(check(&doubled(12)).is_err());
         assert!(check(&levels("x || x AS x, y", 20)).is_err());
         assert!(check(&levels("x || 'a' AS x, y + 1 AS y", 20)).is_ok());
         let filtered = format!("SELECT y FROM ({}) WHERE x > 'a'", levels("x || x AS x, y", 20));
