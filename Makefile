@@ -34,8 +34,7 @@ test:               ## all tests, against real parts and the program, unoptimize
 	scripts/setup
 	$(TOGETHER) test-programs test-parts
 	$(TOGETHER) test-rust test-products $(BESIDE)
-	$(MAKE) --no-print-directory test-search test-deploy test-flight test-ballista
-	$(TOGETHER) test-spark test-clients test-quickstart test-python
+	$(MAKE) --no-print-directory $(filter-out test-rust,$(TESTS))
 
 PROGRAM = $(or $(CARGO_TARGET_DIR),target)/debug/arblast
 
