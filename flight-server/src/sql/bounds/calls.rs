@@ -121,7 +121,9 @@ fn check_type(kind: &DataType) -> Result<()> {
     };
     match kind {
         FixedSizeBinary(_) | FixedSizeList(..) | ListView(_) | LargeListView(_) | Dictionary(..)
-        | RunEndEncoded(..) | Union(..) => Err(refused(&format!("a cast to {kind}"))),
+        | RunEndEncoded(..) | Union(..) => {
+            Err(refused(&format!("a cast to {kind}, whose values may take more than they show,")))
+        }
         List(field) | LargeList(field) | Map(field, _) => check_type(field.data_type()),
         Struct(fields) => fields.iter().try_for_each(|field| check_type(field.data_type())),
         _ => Ok(()),
@@ -157,7 +159,7 @@ fn check_pattern(pattern: &Expr) -> Result<()> {
     let varies = |part: &Expr| {
         Ok(matches!(part, Expr::Column(_) | Expr::OuterReferenceColumn(..) | Expr::ScalarSubquery(_)))
     };
-    if pattern.exists(varies)? { Err(refused("a pattern that is a column")) } else { Ok(()) }
+    if pattern.exists(varies)? { Err(refused("a regular expression that is no constant")) } else { Ok(()) }
 }
 
 /// The same for what follows the text; a replacement may be anything.
