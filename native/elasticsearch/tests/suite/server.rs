@@ -12,7 +12,6 @@ use tempfile::TempDir;
 
 /// Needs no newer JDK than the rest of the project.
 const OLDER: &str = "elasticsearch-8.19.21";
-const NEWER: &str = "elasticsearch-9.5.3";
 const READY: Duration = Duration::from_secs(120);
 
 /// A running node.
@@ -23,13 +22,12 @@ pub struct Node {
     watch: Option<Child>,
 }
 
-/// The server of all tests that do not kill theirs: the one that `ARBLAST_TEST_SEARCH` names, else the newest that this
-/// machine has a JDK for.
+/// The server of all tests that do not kill theirs: the one that `ARBLAST_TEST_SEARCH` names, which may want a newer JDK
+/// by `ES_JAVA_HOME`.
 fn node() -> &'static Node {
     static NODE: OnceLock<Node> = OnceLock::new();
     NODE.get_or_init(|| {
-        let newest = if java(21).is_some() { NEWER } else { OLDER };
-        let distribution = std::env::var("ARBLAST_TEST_SEARCH").unwrap_or_else(|_| newest.to_owned());
+        let distribution = std::env::var("ARBLAST_TEST_SEARCH").unwrap_or_else(|_| OLDER.to_owned());
         Node::prepared(&distribution, &[], |_| {})
     })
 }
@@ -54,19 +52,21 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// The home of the oldest JDK that is new enough.
+/// The home of a JDK that is new enough: the named one, else the oldest of those installed.
 fn java(least: u32) -> Option<PathBuf> {
-    let named = ["ES_JAVA_HOME", "JAVA_HOME"].into_iter().filter_map(std::env::var_os).map(PathBuf::from);
-    let installed =
-        std::fs::read_dir("/usr/lib/jvm").into_iter().flatten().flatten().map(|entry| entry.path());
     let version = |home: &PathBuf| {
         let text = std::fs::read_to_string(home.join("release")).ok()?;
         let version = text.lines().find_map(|line| line.strip_prefix("JAVA_VERSION=\""))?;
         let major: u32 = version.split(['.', '"', '-']).next()?.parse().ok()?;
         (major >= least && home.join("bin/java").exists()).then_some(major)
     };
-    let suitable = named.chain(installed).filter_map(|home| Some((version(&home)?, home)));
-    suitable.min().map(|(_, home)| home)
+    let named = std::env::var_os("ES_JAVA_HOME").map(PathBuf::from).filter(|home| version(home).is_some());
+    let installed = || {
+        let homes =
+            std::fs::read_dir("/usr/lib/jvm").into_iter().flatten().flatten().map(|entry| entry.path());
+        homes.filter_map(|home| Some((version(&home)?, home))).min().map(|(_, home)| home)
+    };
+    named.or_else(installed)
 }
 
 impl Node {
