@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use events::{Event, EventTime, MAX_EVENT_BYTES};
+use events::{EventTime, MAX_EVENT_BYTES, ParsedEvent};
 use flate2::read::MultiGzDecoder;
 
 use crate::border::{Fault, Result, Stop};
@@ -34,11 +34,10 @@ pub fn read(
         if some.is_empty() {
             return Ok(());
         }
-        let parse = |block: &Block| block.parse(path, file, now);
         let parsed = std::thread::scope(|scope| {
             let helpers: Vec<_> =
-                some.iter().skip(1).map(|block| scope.spawn(move || parse(block))).collect();
-            let first = some.first().map(parse);
+                some.iter().skip(1).map(|block| scope.spawn(move || block.parse(path, file, now))).collect();
+            let first = some.first().map(|block| block.parse(path, file, now));
             let others = helpers.into_iter().map(|helper| match helper.join() {
                 Ok(parsed) => parsed,
                 Err(panic) => std::panic::resume_unwind(panic),
@@ -46,7 +45,7 @@ pub fn read(
             first.into_iter().chain(others).collect::<Vec<_>>()
         });
         for events in parsed {
-            events?.iter().try_for_each(|event| take(&event.lend(&event.texts())))?;
+            events?.iter().try_for_each(|event| event.lend(&mut *take))?;
         }
     }
 }
@@ -98,22 +97,21 @@ impl Blocks {
 }
 
 impl Block {
-    fn parse(&self, path: &Path, file: u64, now: EventTime) -> Result<Vec<Event>> {
-        let mut events = Vec::new();
-        for (number, line) in (self.line..).zip(self.bytes.split(|&byte| byte == b'\n')) {
-            let line = line.trim_ascii();
+    fn parse(&self, path: &Path, file: u64, now: EventTime) -> Result<Vec<ParsedEvent<'_>>> {
+        let mut parsed = Vec::new();
+        for (number, line) in (self.line..).zip(events::lines(&self.bytes).map(|(_, line)| line)) {
             if line.is_empty() {
                 continue;
             }
-            let mut event = Event::parse(line, now).map_err(|error| {
+            let mut event = ParsedEvent::parse(line, now).map_err(|error| {
                 let text = error.to_string();
                 let text = text.strip_prefix("line 1, ").unwrap_or(&text);
                 Fault::argument(format!("{}, line {number}: {text}", path.display()))
             })?;
-            event.event_id.get_or_insert_with(|| place_id(file, number));
-            events.push(event);
+            event.event_id.get_or_insert_with(|| place_id(file, number).into());
+            parsed.push(event);
         }
-        Ok(events)
+        Ok(parsed)
     }
 }
 

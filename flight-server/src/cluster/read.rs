@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arblast::failure::{Failure, Result};
 use arrow::record_batch::RecordBatch;
 use engine::{EngineConfig, Leniency, Portion};
-use events::{Event, EventTime};
+use events::{EventRef, EventTime, ParsedEvent};
 use futures::TryStreamExt;
 
 use super::folder::Place;
@@ -28,12 +28,12 @@ pub struct Reading {
 
 /// What takes the events of blocks of lines, in order.
 trait Sink: Send + 'static {
-    fn push(&mut self, event: &Event) -> Result<()>;
+    fn push(&mut self, event: &EventRef<'_>) -> Result<()>;
 }
 
 impl Sink for Portion {
-    fn push(&mut self, event: &Event) -> Result<()> {
-        Ok(Portion::push(self, &event.lend(&event.texts()))?)
+    fn push(&mut self, event: &EventRef<'_>) -> Result<()> {
+        Ok(Portion::push(self, event)?)
     }
 }
 
@@ -41,8 +41,8 @@ impl Sink for Portion {
 struct Learner(Portion);
 
 impl Sink for Learner {
-    fn push(&mut self, event: &Event) -> Result<()> {
-        self.0.learn(&event.lend(&event.texts()));
+    fn push(&mut self, event: &EventRef<'_>) -> Result<()> {
+        self.0.learn(event);
         Ok(())
     }
 }
@@ -183,8 +183,8 @@ fn push_rows(
 ) -> Result<u64> {
     let (mut bad, mut failure) = (0, None);
     let rows = columnar::event_texts(batch, |_, text| {
-        let pushed = match Event::parse(text.as_bytes(), now) {
-            Ok(event) => sink.push(&event),
+        let pushed = match ParsedEvent::parse(text.as_bytes(), now) {
+            Ok(event) => event.lend(|event| sink.push(event)),
             Err(_) if skip_bad => {
                 bad += 1;
                 Ok(())
@@ -212,25 +212,28 @@ fn no_event(file: &str, place: &str, error: &events::Error, text: &[u8]) -> Fail
 /// Gives how many lines were no events. Those without a creation time came `now`.
 fn push_lines(
     file: &str,
-    mut offset: u64,
+    offset: u64,
     block: &[u8],
     now: EventTime,
     skip_bad: bool,
     sink: &mut impl Sink,
 ) -> Result<u64> {
     let mut bad = 0;
-    for line in block.split_inclusive(|&byte| byte == b'\n') {
-        let text = line.trim_ascii();
+    for (at, text) in events::lines(block) {
         if !text.is_empty() {
-            match Event::parse(text, now) {
-                Ok(event) => sink.push(&event)?,
+            match ParsedEvent::parse(text, now) {
+                Ok(event) => event.lend(|event| sink.push(event))?,
                 Err(_) if skip_bad => bad += 1,
                 Err(error) => {
-                    return Err(no_event(file, &format!("the line at byte {offset}"), &error, text));
+                    return Err(no_event(
+                        file,
+                        &format!("the line at byte {}", offset + at as u64),
+                        &error,
+                        text,
+                    ));
                 }
             }
         }
-        offset += line.len() as u64;
     }
     Ok(bad)
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use engine::{Counting, EngineConfig, Leniency, Recommender, Summing};
-use events::{Event, EventTime, MemoryStore, Scope};
+use events::{EventTime, MemoryStore, ParsedEvent, Scope};
 use jni::objects::{JByteArray, JByteBuffer, JClass, JObjectArray};
 use jni::strings::JNIStr;
 use jni::sys::{jboolean, jdouble, jint, jlong};
@@ -147,21 +147,29 @@ extern "system" fn push_text<'l>(
         let text = columns::bytes(env, &text)?;
         match usize::try_from(indicator) {
             Ok(indicator) => session.push_text(indicator, &text).map(|()| 0),
-            Err(_) => taken_lines(&session, skip, text.split(|&byte| byte == b'\n')),
+            Err(_) => taken_lines(&session, skip, events::lines(&text).map(|(_, line)| line)),
         }
     })
 }
 
-/// Pushes events by their JSON; blank lines do not count.
+/// Pushes events by their JSON; blank lines do not count. Gives how many were no events.
 fn taken_lines<'a>(session: &Session, skip: bool, lines: impl Iterator<Item = &'a [u8]>) -> Result<jlong> {
     let lines = lines.map(<[u8]>::trim_ascii).filter(|line| !line.is_empty());
-    let events = lines.map(|line| {
-        Event::parse(line, session.now()).map_err(|error| {
-            let head: String = String::from_utf8_lossy(line).chars().take(160).collect();
-            Fault::argument(format!("no event: {error} In: {head}"))
-        })
-    });
-    taken(session, skip, events)
+    let no_event = |line: &[u8], error: events::Error| {
+        let head: String = String::from_utf8_lossy(line).chars().take(160).collect();
+        Fault::argument(format!("no event: {error} In: {head}"))
+    };
+    session.push(|push| {
+        let mut bad = 0;
+        for line in lines {
+            match ParsedEvent::parse(line, session.now()) {
+                Ok(event) => event.lend(&mut *push)?,
+                Err(_) if skip => bad += 1,
+                Err(error) => return Err(no_event(line, error)),
+            }
+        }
+        Ok(bad)
+    })
 }
 
 /// Columns of events: event, entityType, entityId, targetEntityType, targetEntityId, properties, eventId, and the times as
@@ -178,20 +186,18 @@ extern "system" fn push_events<'l>(
         let session = handles::session(key)?;
         let mut buffers = Buffers::copy(env, rows, &columns, tables::Events::BUFFERS)?;
         let table = tables::Events::read(&mut buffers)?;
-        let events = (0..buffers.rows()).map(|row| table.event(row, session.now()));
-        taken(&session, skip, events)
+        session.push(|push| {
+            let mut bad = 0;
+            for row in 0..buffers.rows() {
+                match table.event(row, session.now()) {
+                    Ok(event) => event.lend(&mut *push)?,
+                    Err(_) if skip => bad += 1,
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(bad)
+        })
     })
-}
-
-/// Pushes events; gives how many there were none of.
-fn taken(session: &Session, skip: bool, events: impl Iterator<Item = Result<Event>>) -> Result<jlong> {
-    let mut bad = 0;
-    session.push(events.filter(|event| {
-        let skipped = skip && event.is_err();
-        bad += jlong::from(skipped);
-        !skipped
-    }))?;
-    Ok(bad)
 }
 
 /// Two columns, user and thing, of one indicator.
@@ -490,7 +496,7 @@ extern "system" fn add_events<'l>(
         let append = handles::append(key)?;
         let mut buffers = Buffers::copy(env, rows, &columns, tables::Events::BUFFERS)?;
         let table = tables::Events::read(&mut buffers)?;
-        append.add((0..buffers.rows()).map(|row| table.event(row, append.now())))
+        append.add((0..buffers.rows()).map(|row| Ok(table.event(row, append.now())?.into_event())))
     })
 }
 

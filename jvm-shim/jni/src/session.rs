@@ -107,9 +107,12 @@ impl Session {
         }
     }
 
-    /// Adds events. Nothing is added if the first error comes from reading an event.
-    pub fn push(&self, events: impl Iterator<Item = Result<Event>>) -> Result<()> {
-        self.reading(|reading| events.into_iter().try_for_each(|event| reading.push(event?)))
+    /// Adds what `push` gives to its argument, one event after the other.
+    pub fn push<T>(
+        &self,
+        push: impl FnOnce(&mut dyn FnMut(&EventRef<'_>) -> Result<()>) -> Result<T>,
+    ) -> Result<T> {
+        self.reading(|reading| push(&mut |event| reading.push(event)))
     }
 
     /// Adds (user, thing) pairs of an indicator.
@@ -250,12 +253,12 @@ impl Session {
 }
 
 impl Reading {
-    fn push(&mut self, event: Event) -> Result<()> {
+    fn push(&mut self, event: &EventRef<'_>) -> Result<()> {
         if self.portion.learns() {
-            self.held.push(event);
+            self.held.push(event.to_event()?);
             return Ok(());
         }
-        Ok(lent(&event, |event| self.portion.push(event))?)
+        Ok(self.portion.push(event)?)
     }
 
     /// With all held events, too.

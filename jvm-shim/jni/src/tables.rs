@@ -3,13 +3,14 @@
 //! A table that leaves is little-endian: the number of rows (`u32`, padded to 8), then each column, each padded to 8 bytes.
 //! Texts: `rows + 1` offsets (`i32`), padded, and the bytes. Numbers: the values.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use engine::itemsimilarity::push_line;
 use engine::{Query, Recommendations};
 use events::json::{self, Object};
-use events::{Entity, Event, EventRef, EventTime, Json};
+use events::{EventRef, EventTime, Json, ParsedEvent};
 use model::Model;
 
 use crate::border::{Fault, Result};
@@ -60,12 +61,12 @@ impl Events {
     }
 
     /// The event of a row, checked as one that came over HTTP.
-    pub fn event(&self, row: usize, now: EventTime) -> Result<Event> {
-        let text = |texts: &Option<Texts>| texts.as_ref().and_then(|texts| texts.get(row)).map(str::to_owned);
-        let full = |texts: &Texts| texts.get(row).unwrap_or_default().to_owned();
+    pub fn event<'s>(&'s self, row: usize, now: EventTime) -> Result<ParsedEvent<'s>> {
+        let full = |texts| text(texts, row).unwrap_or_default();
+        let some = |texts: &'s Option<Texts>| texts.as_ref().and_then(|texts| text(texts, row));
         let wrong = |reason: String| Fault::argument(format!("row {row} is no event: {reason}"));
-        let target = match (text(&self.target_type), text(&self.target_id)) {
-            (Some(kind), Some(id)) => Some(Entity { kind, id }),
+        let target = match (some(&self.target_type), some(&self.target_id)) {
+            (Some(kind), Some(id)) => Some((kind, id)),
             (None, None) => None,
             _ => {
                 return Err(wrong(
@@ -77,26 +78,32 @@ impl Events {
             match self.properties.as_ref().and_then(|texts| texts.get(row)).filter(|text| !text.is_empty()) {
                 None => Object::new(),
                 Some(text) => match json::parse(text.as_bytes()) {
-                    Ok(Json::Object(object)) => object,
+                    Ok(Json::Object(mut object)) => {
+                        object.keep_last();
+                        object
+                    }
                     Ok(_) => return Err(wrong("properties must be a JSON object".to_owned())),
                     Err(error) => return Err(wrong(format!("properties: {error}"))),
                 },
             };
         let creation_time = self.creation_time.get(row).map_err(wrong)?.unwrap_or(now);
-        let event = Event {
-            event_id: text(&self.event_id),
+        let event = ParsedEvent {
+            event_id: some(&self.event_id),
             event: full(&self.event),
-            entity: Entity { kind: full(&self.entity_type), id: full(&self.entity_id) },
+            entity: (full(&self.entity_type), full(&self.entity_id)),
             target,
             properties,
             event_time: self.event_time.get(row).map_err(wrong)?.unwrap_or(creation_time),
             pr_id: None,
-            tags: Vec::new(),
             creation_time,
         };
         event.validate().map_err(|error| wrong(error.to_string()))?;
         Ok(event)
     }
+}
+
+fn text(texts: &Texts, row: usize) -> Option<Cow<'_, str>> {
+    texts.get(row).map(Cow::Borrowed)
 }
 
 impl Time {

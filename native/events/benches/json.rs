@@ -6,7 +6,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use events::{Event, EventTime, json};
+use events::{Event, EventTime, ParsedEvent, json};
 
 const LINES: usize = 1_000;
 const ROUNDS: usize = 400;
@@ -23,6 +23,13 @@ fn main() {
         report("Event::parse", bytes, || {
             for line in &lines {
                 black_box(Event::parse(line.as_bytes(), now).unwrap());
+            }
+        });
+        report("ParsedEvent, lent", bytes, || {
+            for line in &lines {
+                ParsedEvent::parse(line.as_bytes(), now).unwrap().lend(|event| {
+                    black_box(event);
+                });
             }
         });
         report("json::parse", bytes, || {

@@ -8,7 +8,9 @@ pub mod conformance;
 mod error;
 mod event;
 pub mod json;
+mod lines;
 mod memory;
+mod parsed;
 pub mod properties;
 mod registry;
 mod store;
@@ -18,7 +20,9 @@ mod validate;
 pub use error::{Error, Kind, Result};
 pub use event::{Entity, Event, EventRef, EventTexts};
 pub use json::Json;
+pub use lines::lines;
 pub use memory::MemoryStore;
+pub use parsed::{BatchElement, ParsedBatch, ParsedEvent};
 pub use registry::{
     AccessKey, App, Channel, DeclaredEvents, EngineInstance, InstanceStatus, NewApp, NewChannel, OnUnknown,
     Registry, Rights,
@@ -27,4 +31,4 @@ pub use store::{
     Changes, Deed, EventFilter, EventStore, EventVersion, Position, Scope, Visit, VisitDeed, VisitEntity,
 };
 pub use time::EventTime;
-pub use validate::{BatchElement, MAX_EVENT_BYTES, MAX_NAME_BYTES, ParsedBatch};
+pub use validate::{MAX_EVENT_BYTES, MAX_NAME_BYTES};

@@ -27,7 +27,8 @@ impl EventTime {
     /// digits, the year with one to nine, the fraction with one to nine, truncated to milliseconds; `zone` is `Z`, `±hh`,
     /// `±hh:mm`, `±hhmm` or `±hh:mm:ss`. The calendar is the proleptic Gregorian one.
     pub fn parse(text: &str) -> Option<Self> {
-        Reader { rest: text.as_bytes() }.event_time(false)
+        let common = text.as_bytes().try_into().ok().and_then(common_form);
+        common.or_else(|| Reader { rest: text.as_bytes() }.event_time(false))
     }
 
     /// [`parse`](Self::parse) for query parameters, where an unescaped `+` of the zone arrives as a space.
@@ -95,6 +96,26 @@ fn put_digits(digits: &mut [u8], mut value: u64) {
         *digit = b"0123456789"[usize::try_from(value % 10).unwrap_or_default()];
         value /= 10;
     }
+}
+
+/// Reads `yyyy-MM-ddTHH:mm:ss.SSSZ`, which most programs write, several times as fast as [`Reader`]; `None` = it is to look.
+fn common_form(text: &[u8; 24]) -> Option<EventTime> {
+    let mut deviates = text[4] ^ b'-' | text[7] ^ b'-' | text[10] ^ b'T' | text[13] ^ b':';
+    deviates |= text[16] ^ b':' | text[19] ^ b'.' | text[23] ^ b'Z';
+    let mut number = |start: usize, length: usize| {
+        text[start..start + length].iter().fold(0, |value, byte| {
+            let digit = byte.wrapping_sub(b'0');
+            deviates |= u8::from(digit > 9);
+            value * 10 + i64::from(digit)
+        })
+    };
+    let (year, month, day) = (number(0, 4), number(5, 2), number(8, 2));
+    let (hour, minute, second, milli) = (number(11, 2), number(14, 2), number(17, 2), number(20, 3));
+    if deviates != 0 || !(1..=12).contains(&month) || day == 0 || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let days = days_from_civil(year, month, day)?;
+    Some(EventTime::utc(days * MILLIS_PER_DAY + ((hour * 60 + minute) * 60 + second) * 1000 + milli))
 }
 
 /// What is left to read. Every method takes what it names, or gives `None`.
@@ -399,6 +420,16 @@ mod tests {
             if !text.starts_with('-') && !text.starts_with('0') {
                 prop_assert_eq!(EventTime::parse_date(&text), Some(time), "{}", text);
             }
+        }
+
+        #[test]
+        fn the_common_form_is_read_as_any(text in "[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9][.][0-9]{3}Z", at in 0..24_usize, byte in 0..128_u8) {
+            let slowly = |text: &str| Reader { rest: text.as_bytes() }.event_time(false);
+            prop_assert_eq!(EventTime::parse(&text), slowly(&text), "{}", text);
+            let mut bytes = text.into_bytes();
+            bytes[at] = byte;
+            let text = String::from_utf8(bytes).unwrap();
+            prop_assert_eq!(EventTime::parse(&text), slowly(&text), "{}", text);
         }
 
         #[test]

@@ -51,10 +51,9 @@ pub fn parse(block: &Block, form: Form, identity: Identity, now_ms: i64, names: 
         return parsed;
     }
     let now = EventTime::utc(now_ms);
-    let mut offset = block.offset;
-    for line in block.bytes.split_inclusive(|&byte| byte == b'\n') {
+    for (at, text) in events::lines(&block.bytes) {
         parsed.lines += 1;
-        let text = line.trim_ascii();
+        let offset = block.offset + at as u64;
         if !text.is_empty() {
             match event(text, form, now, names) {
                 Ok(mut event) => {
@@ -66,7 +65,6 @@ pub fn parse(block: &Block, form: Form, identity: Identity, now_ms: i64, names: 
                 }
             }
         }
-        offset += line.len() as u64;
     }
     parsed
 }

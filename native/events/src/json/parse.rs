@@ -117,6 +117,22 @@ impl<'a> Parser<'a> {
         }
     }
 
+    /// Reads a string, if one starts here that has no escapes.
+    #[inline]
+    pub(crate) fn plain_text(&mut self) -> Option<&'a str> {
+        let start = self.at;
+        if self.peek() == Some(b'"') {
+            self.at += 1;
+            let text = self.plain();
+            if self.peek() == Some(b'"') {
+                self.at += 1;
+                return Some(text);
+            }
+            self.at = start;
+        }
+        None
+    }
+
     /// Enters an object, if one starts here.
     pub(crate) fn open_object(&mut self) -> Result<bool, Fault> {
         if self.peek() != Some(b'{') {
@@ -141,6 +157,7 @@ impl<'a> Parser<'a> {
     }
 
     /// The name of the next member of the open object, with its value next; `None` = the object has ended.
+    #[inline]
     pub(crate) fn member(&mut self, is_first: bool) -> Result<Option<Cow<'a, str>>, Fault> {
         if !self.element(b'}', is_first)? {
             return Ok(None);
@@ -277,19 +294,24 @@ impl<'a> Parser<'a> {
     }
 
     /// Reads a string; borrowed from the text if it has no escapes.
+    #[inline]
     fn string(&mut self) -> Result<Cow<'a, str>, Fault> {
-        self.at += 1;
-        let clean = self.plain();
-        if self.peek() == Some(b'"') {
-            self.at += 1;
-            return Ok(Cow::Borrowed(clean));
+        match self.plain_text() {
+            Some(text) => Ok(Cow::Borrowed(text)),
+            None => self.escaped().map(Cow::Owned),
         }
-        let mut text = clean.to_owned();
+    }
+
+    /// Reads a string that is not all plain.
+    #[cold]
+    fn escaped(&mut self) -> Result<String, Fault> {
+        self.at += 1;
+        let mut text = self.plain().to_owned();
         loop {
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
-                    return Ok(Cow::Owned(text));
+                    return Ok(text);
                 }
                 Some(b'\\') => text.push(self.escape()?),
                 Some(byte) => {
@@ -304,11 +326,10 @@ impl<'a> Parser<'a> {
     }
 
     /// Takes everything up to a quote, a backslash, a control character or the end.
+    #[inline]
     fn plain(&mut self) -> &'a str {
         let start = self.at;
-        let rest = &self.text[start..];
-        let special = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
-        self.at = start + rest.iter().position(special).unwrap_or(rest.len());
+        self.at += plain_bytes(&self.text[start..]);
         self.since(start)
     }
 
@@ -393,6 +414,7 @@ impl<'a> Parser<'a> {
     }
 
     /// The character at the cursor, for a message.
+    #[cold]
     fn here(&self) -> String {
         match self.utf8.get(self.at..).and_then(|rest| rest.chars().next()) {
             Some(character) if !character.is_control() => format!("`{character}`"),
@@ -401,6 +423,7 @@ impl<'a> Parser<'a> {
         }
     }
 
+    #[cold]
     fn fault(&self, reason: impl Into<String>) -> Fault {
         self.fault_at(self.at, reason)
     }
@@ -420,4 +443,23 @@ impl<'a> Parser<'a> {
             reason,
         }
     }
+}
+
+/// Bytes up to a quote, a backslash, a control character or the end.
+pub(super) fn plain_bytes(text: &[u8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = ONES << 7;
+    let (words, rest) = text.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        // The lowest byte that is marked is less than `limit`; above it, carries mark too many.
+        let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGH;
+        let equal = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+        let special = below(word, u64::from(b' ')) | equal(b'"') | equal(b'\\');
+        if special != 0 {
+            return index * 8 + special.trailing_zeros() as usize / 8;
+        }
+    }
+    let special = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
+    words.len() * 8 + rest.iter().position(special).unwrap_or(rest.len())
 }

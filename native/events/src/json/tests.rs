@@ -225,3 +225,20 @@ fn values_are_small() {
     // The bound on memory that `parse` promises rests on this.
     assert!(size_of::<Json>() <= 32, "{}", size_of::<Json>());
 }
+
+#[test]
+fn the_end_of_plain_text_is_found_wherever_it_is() {
+    let is_special = |byte: &u8| *byte < b' ' || matches!(byte, b'"' | b'\\');
+    for special in (0..=u8::MAX).filter(is_special) {
+        for plain in [b' ', b'!', b'#', b'[', b']', b'a', 0x7f, 0x80, 0xa2, 0xdc, 0xff] {
+            for place in 0..20 {
+                let mut text = [plain; 20];
+                text[place] = special;
+                assert_eq!(parse::plain_bytes(&text), place, "{special} after {plain}");
+                text[19] = special;
+                assert_eq!(parse::plain_bytes(&text), place, "the first {special} after {plain}");
+                assert_eq!(parse::plain_bytes(&text[..place]), place, "{plain} to the end");
+            }
+        }
+    }
+}

@@ -1,5 +1,17 @@
 use super::*;
-use crate::json;
+use crate::{Kind, MAX_NAME_BYTES, json};
+
+const FIELDS: [&str; 9] = [
+    "event",
+    "entityType",
+    "entityId",
+    "targetEntityType",
+    "targetEntityId",
+    "properties",
+    "eventTime",
+    "prId",
+    "eventId",
+];
 
 const NOW: EventTime = EventTime::utc(1_400_000_000_123);
 
@@ -240,5 +252,19 @@ fn a_batch_is_as_good_as_its_events_one_by_one() {
     ];
     for (text, expected) in wrong {
         assert_eq!(batch(text, 2).unwrap_err().to_string(), expected, "{text}");
+    }
+}
+
+#[test]
+fn the_lent_form_is_that_of_the_owned_one() {
+    let texts = [
+        r#"{"event":"buy","entityType":"user","entityId":"ü\u00e9","targetEntityType":"item","targetEntityId":7}"#,
+        r#"{"prId":"p","properties":{"b":1e10,"b":2},"eventTime":"2014-09-09T16:17:42.9-08:00","entityId":"u","entityType":"user","event":"$set","eventId":"e"}"#,
+    ];
+    for text in texts {
+        let (parsed, owned) = (ParsedEvent::parse(text.as_bytes(), NOW).unwrap(), accept(text));
+        let lent = parsed.lend(|event| format!("{event:?}"));
+        assert_eq!(lent, format!("{:?}", owned.lend(&owned.texts())));
+        assert_eq!(parsed.into_event(), owned);
     }
 }
