@@ -23,22 +23,26 @@ deny:               ## licences, sources and known holes of what we depend on
 	scripts/setup check
 	scripts/deny
 
-TESTS = test-rust test-clients test-search test-deploy test-flight test-quickstart test-spark test-python test-ballista
+BESIDE_SPARK = test-clients test-search test-python test-quickstart
+ALONE = test-deploy test-flight test-ballista
+TESTS = test-rust test-spark $(BESIDE_SPARK) $(ALONE)
 TOGETHER = $(MAKE) --no-print-directory --jobs=2 --output-sync=target
 # Cargo has all cores, whatever make thinks.
 ALL_CORES = env -u MAKEFLAGS
 # What else is to be done while tests wait for servers.
 BESIDE =
-# The tests of Rust wait half of the time: what others need is built meanwhile, and gives way. Those that look at the clock are alone.
+# Servers keep their clients waiting half of the time, so two things are done at once; those that kill servers and look at the clock
+# are alone.
 test:               ## all tests, against real parts and the program, unoptimized
 	scripts/setup
 	$(TOGETHER) test-programs test-parts
-	$(TOGETHER) test-rust test-products $(BESIDE)
-	$(MAKE) --no-print-directory $(filter-out test-rust,$(TESTS))
+	$(TOGETHER) test-rust-quick test-products-and-patience $(BESIDE)
+	$(TOGETHER) test-spark test-beside-spark
+	$(MAKE) --no-print-directory $(ALONE)
 
 PROGRAM = $(or $(CARGO_TARGET_DIR),target)/debug/arblast
 
-.PHONY: $(TESTS) test-programs test-parts test-products
+.PHONY: $(TESTS) test-programs test-parts test-products test-rust-quick test-rust-patient test-products-and-patience test-beside-spark
 test-programs:
 	$(ALL_CORES) cargo build --workspace --bins --tests --locked
 
@@ -53,8 +57,21 @@ test-products:
 	ARBLAST=$$(realpath $(PROGRAM)) $(ALL_CORES) -u RUSTC_WORKSPACE_WRAPPER nice -n 19 scripts/jar
 	$(ALL_CORES) nice -n 19 scripts/wheel --profile dev
 
-test-rust:
-	$(ALL_CORES) cargo test --workspace --locked
+test-rust: test-rust-quick test-rust-patient
+
+# The suites of HBase and of object stores, which mostly wait, are those whose names begin so.
+test-rust-quick:
+	$(ALL_CORES) cargo test --workspace --locked --lib --bins --examples --test '[!ho]*'
+
+test-rust-patient:
+	$(ALL_CORES) cargo test --workspace --locked --test '[ho]*'
+
+# What is built gives way to tests.
+test-products-and-patience: test-products
+	$(MAKE) --no-print-directory test-rust-patient
+
+test-beside-spark:
+	$(ALL_CORES) $(MAKE) --no-print-directory $(BESIDE_SPARK)
 
 # Those that want a newer Java; the others' suite is one of test-rust.
 SEARCH_SERVERS = elasticsearch-9.5.3 opensearch-3.8.0

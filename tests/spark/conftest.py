@@ -218,10 +218,10 @@ def database():
 
 
 @pytest.fixture(scope="session")
-def search(tmp_path_factory):
+def search():
     from search import SearchServer
 
-    server = SearchServer(tmp_path_factory.mktemp("search") / "node")
+    server = SearchServer()
     yield server.ready()
     server.stop()
 

@@ -2,10 +2,13 @@
 
 import json
 import os
+import shutil
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 from conftest import JAVA_HOME, ROOT, free_port
 
@@ -13,7 +16,10 @@ NOBODY = 65534
 
 
 class SearchServer:
-    def __init__(self, folder):
+    def __init__(self):
+        # It must not be root, who alone may look into the folders of tests.
+        folder = Path(tempfile.mkdtemp(prefix="arblast-search-"))
+        folder.chmod(0o755)
         asked = subprocess.run([ROOT / "scripts/elasticsearch", "elasticsearch-8.19.21"], check=True, capture_output=True, text=True)
         home, self.folder, self.port = ROOT / asked.stdout.strip(), folder, free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -38,8 +44,6 @@ class SearchServer:
         nobody = {}
         if os.geteuid() == 0:
             subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", folder], check=True)
-            for parent in list(folder.parents)[:3]:
-                parent.chmod(0o755)
             nobody = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
         with open(folder / "out.log", "w") as log:
             self.process = subprocess.Popen(
@@ -72,3 +76,4 @@ class SearchServer:
     def stop(self):
         self.process.terminate()
         self.process.wait(timeout=60)
+        shutil.rmtree(self.folder)
