@@ -23,8 +23,8 @@ deny:               ## licences, sources and known holes of what we depend on
 	scripts/setup check
 	scripts/deny
 
-BESIDE_SPARK = test-clients test-search test-python test-quickstart
-ALONE = test-deploy test-flight test-ballista
+BESIDE_SPARK = test-clients test-search test-python test-flight test-quickstart
+ALONE = test-deploy test-ballista
 TESTS = test-rust test-spark $(BESIDE_SPARK) $(ALONE)
 TOGETHER = $(MAKE) --no-print-directory --jobs=2 --output-sync=target
 # Cargo has all cores, whatever make thinks.
@@ -42,7 +42,7 @@ test:               ## all tests, against real parts and the program, unoptimize
 
 PROGRAM = $(or $(CARGO_TARGET_DIR),target)/debug/arblast
 
-.PHONY: $(TESTS) test-programs test-parts test-products test-rust-quick test-rust-patient test-products-and-patience test-beside-spark
+.PHONY: $(TESTS) test-programs test-parts test-products test-rust-quick test-rust-patient test-rust-h test-rust-o test-products-and-patience test-beside-spark
 test-programs:
 	$(ALL_CORES) cargo build --workspace --bins --tests --locked
 
@@ -59,16 +59,18 @@ test-products:
 
 test-rust: test-rust-quick test-rust-patient
 
-# The suites of HBase and of object stores, which mostly wait, are those whose names begin so.
+# The suites of HBase and of object stores, which mostly wait, are those whose names begin with h and o.
 test-rust-quick:
 	$(ALL_CORES) cargo test --workspace --locked --lib --bins --examples --test '[!ho]*'
 
-test-rust-patient:
-	$(ALL_CORES) cargo test --workspace --locked --test '[ho]*'
+test-rust-patient: test-rust-h test-rust-o
+
+test-rust-h test-rust-o: test-rust-%:
+	$(ALL_CORES) cargo test --workspace --locked --test '$**'
 
 # What is built gives way to tests.
 test-products-and-patience: test-products
-	$(MAKE) --no-print-directory test-rust-patient
+	$(ALL_CORES) $(TOGETHER) test-rust-patient
 
 test-beside-spark:
 	$(ALL_CORES) $(MAKE) --no-print-directory $(BESIDE_SPARK)
